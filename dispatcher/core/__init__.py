@@ -1,0 +1,1 @@
+"""The dispatcher's rules without I/O: partitions, leases, deliveries, attempts, first contact."""

@@ -1,0 +1,1 @@
+"""The gateway's rules without I/O: sessions, their windows, what they confirmed lately."""

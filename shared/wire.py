@@ -1,0 +1,233 @@
+"""The form of what the services send each other over the broker: leases, batches and outcomes.
+
+Every body starts with a line that holds the format version, then JSON, then (batches only) a line end and
+the raw payloads one after the other. Bodies of messages are spliced, never parsed here. Anything that does
+not decode raises `Unreadable`, and nothing else does.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, TypeVar
+
+import msgspec
+
+VERSION = 1
+_PREFIX = b"%d\n" % VERSION
+
+
+class Unreadable(ValueError):
+    """These bytes are not what this version of the service can read."""
+
+
+class LeaseKind(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+    HELLO = "hello"
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """A session's claim on its user's messages, announced to `sessions.<partition>`.
+
+    `rev` grows with every announcement of one session, `opened_at` (seconds since 1970) tells the oldest
+    session of a user, `limit` is how many sessions the gateway allows that user (0: no limit), and
+    `confirm_timeout` (seconds) how long the gateway waits for a confirmation.
+    A `hello` carries nothing: it tells whoever receives it that it owns the partition.
+    """
+
+    kind: LeaseKind
+    session: str = ""
+    user: str = ""
+    inbox: str = ""
+    rev: int = 0
+    opened_at: float = 0.0
+    limit: int = 0
+    confirm_timeout: float = 30.0
+
+
+class OutcomeKind(StrEnum):
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    UNCONFIRMED = "unconfirmed"
+    GONE = "gone"
+
+
+NULL = b"null"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one message at one session.
+
+    `value` is JSON: what the client passed to its callback. `detail` is the reason of a refusal.
+    """
+
+    user: str
+    message: str
+    session: str
+    kind: OutcomeKind
+    value: bytes = NULL
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """One message for some sessions of one gateway. `event` is the JSON object that the client gets.
+
+    A binary message has its body in `attachment`; its event then says `"data":null`.
+    """
+
+    user: str
+    message: str
+    sessions: tuple[str, ...]
+    event: bytes
+    attachment: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The message needs no confirmation of these sessions any more: another one settled it."""
+
+    user: str
+    message: str
+    sessions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The dispatcher gave these sessions up. A gateway that still has one announces it again."""
+
+    sessions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """These sessions are over their user's limit, the oldest ones: their clients are told to stay away."""
+
+    sessions: tuple[str, ...]
+
+
+Entry = Forward | Settled | Dropped | Replaced
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a dispatcher tells one gateway, in order. An empty one only asks whether the inbox is there.
+
+    `reply` is the dispatcher's inbox, `window` how many messages a session may have unconfirmed.
+    """
+
+    reply: str
+    window: int
+    entries: tuple[Entry, ...] = ()
+
+
+class _EntryHead(msgspec.Struct, array_like=True, frozen=True):
+    kind: str
+    sessions: tuple[str, ...]
+    user: str = ""
+    message: str = ""
+    event: Annotated[int, msgspec.Meta(ge=0)] = 0
+    attachment: Annotated[int, msgspec.Meta(ge=-1)] = -1
+
+
+class _BatchHead(msgspec.Struct, frozen=True):
+    reply: str
+    window: Annotated[int, msgspec.Meta(ge=1)]
+    entries: tuple[_EntryHead, ...]
+
+
+class _OutcomeRow(msgspec.Struct, array_like=True, frozen=True):
+    user: str
+    message: str
+    session: str
+    kind: OutcomeKind
+    value: msgspec.Raw
+    detail: str
+
+
+_T = TypeVar("_T")
+_encoder = msgspec.json.Encoder()
+_leases = msgspec.json.Decoder(Lease)
+_batches = msgspec.json.Decoder(_BatchHead)
+_outcomes = msgspec.json.Decoder(tuple[_OutcomeRow, ...])
+
+
+def encode_lease(lease: Lease) -> bytes:
+    return _PREFIX + _encoder.encode(lease)
+
+
+def decode_lease(body: bytes) -> Lease:
+    """Raises `Unreadable`."""
+    return _decoded(_leases, _checked(body))
+
+
+def encode_outcomes(outcomes: list[Outcome]) -> bytes:
+    rows = [_OutcomeRow(o.user, o.message, o.session, o.kind, msgspec.Raw(o.value), o.detail) for o in outcomes]
+    return _PREFIX + _encoder.encode(rows)
+
+
+def decode_outcomes(body: bytes) -> list[Outcome]:
+    """Raises `Unreadable`."""
+    rows = _decoded(_outcomes, _checked(body))
+    return [Outcome(r.user, r.message, r.session, r.kind, bytes(r.value), r.detail) for r in rows]
+
+
+def encode_batch(batch: Batch) -> bytes:
+    heads: list[_EntryHead] = []
+    payloads: list[bytes] = []
+    for entry in batch.entries:
+        match entry:
+            case Forward(user, message, sessions, event, attachment):
+                size = -1 if attachment is None else len(attachment)
+                heads.append(_EntryHead("f", sessions, user, message, len(event), size))
+                payloads.append(event)
+                if attachment is not None:
+                    payloads.append(attachment)
+            case Settled(user, message, sessions):
+                heads.append(_EntryHead("s", sessions, user, message))
+            case Dropped(sessions):
+                heads.append(_EntryHead("d", sessions))
+            case Replaced(sessions):
+                heads.append(_EntryHead("r", sessions))
+    head = _encoder.encode(_BatchHead(batch.reply, batch.window, tuple(heads)))
+    return b"".join((_PREFIX, head, b"\n", *payloads))
+
+
+def decode_batch(body: bytes) -> Batch:
+    """Raises `Unreadable`."""
+    head_text, _, payloads = _checked(body).partition(b"\n")
+    head = _decoded(_batches, head_text)
+    entries: list[Entry] = []
+    at = 0
+    for row in head.entries:
+        match row.kind:
+            case "f":
+                event, at = payloads[at : at + row.event], at + row.event
+                attachment = None
+                if row.attachment >= 0:
+                    attachment, at = payloads[at : at + row.attachment], at + row.attachment
+                entries.append(Forward(row.user, row.message, row.sessions, event, attachment))
+            case "s":
+                entries.append(Settled(row.user, row.message, row.sessions))
+            case "d":
+                entries.append(Dropped(row.sessions))
+            case "r":
+                entries.append(Replaced(row.sessions))
+            case other:
+                raise Unreadable(f"unknown entry kind {other!r}")
+    if at != len(payloads):
+        raise Unreadable(f"payloads of {len(payloads)} bytes where the head names {at}")
+    return Batch(head.reply, head.window, tuple(entries))
+
+
+def _checked(body: bytes) -> bytes:
+    if not body.startswith(_PREFIX):
+        raise Unreadable(f"not format version {VERSION}: starts with {body[:12]!r}")
+    return body[len(_PREFIX) :]
+
+
+def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes) -> _T:
+    try:
+        return decoder.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as err:
+        raise Unreadable(str(err)) from err
