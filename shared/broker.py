@@ -1,0 +1,142 @@
+"""A plain connection to the broker: how it is made, how one learns that it is gone, how long to wait before the next.
+
+No connection here repairs itself. A link that comes back by itself would consume queues that meanwhile belong
+to somebody else, so whoever owns a connection drops everything that it knew and starts over.
+"""
+
+import asyncio
+import random
+import ssl
+from typing import cast
+
+import aio_pika
+import aiormq
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractConnection as Wire
+from yarl import URL
+
+from shared.settings import BrokerSettings
+
+HEARTBEAT_SECONDS = 6
+"""Where the URL names none. The libraries' own default, 60, lets a frozen peer live for three minutes."""
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+CLOSE_TIMEOUT_SECONDS = 3.0
+
+_FAILURES = (aiormq.exceptions.AMQPError, OSError, EOFError, TimeoutError, asyncio.TimeoutError, RuntimeError)
+
+
+class BrokerAway(Exception):
+    """No broker could be reached, or the one we had is gone. Never names a password."""
+
+
+class Backoff:
+    """How long to wait before the next try: doubling, jittered, bounded. `reset` after a success."""
+
+    def __init__(self, first_seconds: float = 0.2, most_seconds: float = 5.0) -> None:
+        self._first = first_seconds
+        self._most = most_seconds
+        self._tries = 0
+
+    def next_seconds(self) -> float:
+        """Between a half and the whole of this step, so that many who lost one broker do not return as one."""
+        step = min(self._most, self._first * 2 ** min(self._tries, 16))
+        self._tries += 1
+        return random.uniform(step / 2, step)  # noqa: S311 -- spreads load, guards nothing
+
+    def reset(self) -> None:
+        self._tries = 0
+
+    async def wait(self) -> None:
+        await asyncio.sleep(self.next_seconds())
+
+
+async def connect(settings: BrokerSettings, name: str) -> AbstractConnection:
+    """Tries every address once, from a random one on. `name` is what RabbitMQ's pages show.
+
+    Raises `BrokerAway` with the reason at each address.
+    """
+    urls = [url.get_secret_value() for url in settings.broker_url]
+    start = random.randrange(len(urls))  # noqa: S311 -- spreads load, guards nothing
+    reasons = []
+    for url in urls[start:] + urls[:start]:
+        try:
+            return await _connect_one(URL(url), settings, name)
+        except BrokerAway as err:
+            reasons.append(str(err))
+    raise BrokerAway("; ".join(reasons))
+
+
+async def _connect_one(url: URL, settings: BrokerSettings, name: str) -> AbstractConnection:
+    where = f"{url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
+    try:
+        context = None
+        if url.scheme == "amqps" and settings.broker_ca_file is not None:
+            context = ssl.create_default_context(cafile=settings.broker_ca_file)
+        if "heartbeat" not in url.query:
+            url = url.update_query(heartbeat=HEARTBEAT_SECONDS)
+        connection = aio_pika.Connection(url, ssl_context=context, client_properties={"connection_name": name})
+    except (OSError, ValueError) as err:
+        raise BrokerAway(f"{where}: {err}") from err
+    try:
+        await connection.connect(timeout=CONNECT_TIMEOUT_SECONDS)
+    except _FAILURES as err:
+        await connection.close()  # or its finaliser does, in a task of its own
+        raise BrokerAway(f"{where}: {_reason(url, err)}") from err
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+def _reason(url: URL, err: BaseException) -> str:
+    if isinstance(err, aiormq.exceptions.InvalidFrameError):
+        # aiormq complains of the frame by which the broker says so.
+        return f"refused the virtual host {url.path!r}, or is no RabbitMQ"
+    return str(err) or type(err).__name__
+
+
+async def close(connection: AbstractConnection) -> None:
+    """Bounded, never raises: whoever closes a connection has given up what it carried."""
+    try:
+        await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_SECONDS)
+    except _FAILURES:
+        pass  # the broker notices by itself, after its heartbeats
+
+
+def wire(connection: AbstractConnection) -> Wire:
+    """The aiormq connection below: its channels cost less and leak nothing. Raises `BrokerAway` once closed."""
+    if connection.transport is None:
+        raise BrokerAway("the connection is closed")
+    return connection.transport.connection
+
+
+def lost(connection: AbstractConnection) -> asyncio.Future[str]:
+    """Resolves with the reason when the connection is gone, also when we closed it ourselves.
+
+    aio_pika's own `is_closed` and `closed()` say nothing when it is the broker that closes a plain connection.
+    """
+    gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def note(closing: asyncio.Future[object]) -> None:
+        if not gone.done():
+            reason = None if closing.cancelled() else closing.exception()
+            gone.set_result(str(reason) or type(reason).__name__ if reason else "closed")
+
+    wire(connection).closing.add_done_callback(note)
+    return gone
+
+
+def heartbeat_seconds(connection: AbstractConnection) -> float:
+    """The agreed heartbeat; the broker sends something at least every half of it. 0: none."""
+    return float(getattr(wire(connection), "heartbeat_timeout", HEARTBEAT_SECONDS))
+
+
+def silent_seconds(connection: AbstractConnection) -> float:
+    """How long the broker has not sent anything at all.
+
+    aiormq itself waits for more than three heartbeats before it calls a connection dead. It keeps the time in a
+    private field; a test holds that name down.
+    """
+    last = cast("float", getattr(wire(connection), "_Connection__last_frame_time"))  # noqa: B009 -- name mangling
+    return asyncio.get_running_loop().time() - last
