@@ -1,0 +1,119 @@
+"""HTTP for programs that watch us, and uvicorn inside our own event loop.
+
+Signals stay with the service: uvicorn would re-raise them after its shutdown, and the process would not
+end with code 0.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from typing import Any
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from shared.settings import ListenAddress
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+FRAME_BYTES = 1_000_000
+SHUTDOWN_SECONDS = 5
+
+
+class CannotListen(OSError):
+    """The address is taken, or is not of this machine."""
+
+
+async def respond(send: Send, status: int, body: bytes, content_type: str = "text/plain; charset=utf-8") -> None:
+    """Answer one HTTP request."""
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+class HealthApp:
+    """`/healthz` while the process lives, `/readyz` while it can serve, `/metrics` if there is a registry."""
+
+    def __init__(
+        self,
+        ready: Callable[[], bool],
+        registry: CollectorRegistry | None = None,
+        why: Callable[[], str] = lambda: "not ready",
+    ) -> None:
+        """`why` says in a few words why it is not ready."""
+        self._ready, self._registry, self._why = ready, registry, why
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        match scope["type"], scope.get("path"):
+            case "http", "/healthz":
+                await respond(send, 200, b"alive\n")
+            case "http", "/readyz" if self._ready():
+                await respond(send, 200, b"ready\n")
+            case "http", "/readyz":
+                await respond(send, 503, f"{self._why()}\n".encode())
+            case "http", "/metrics" if self._registry is not None:
+                await respond(send, 200, generate_latest(self._registry), CONTENT_TYPE_LATEST)
+            case "http", _:
+                await respond(send, 404, b"not found\n")
+            case _:
+                await send({"type": "websocket.close"})
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serve(app: App, listen: ListenAddress) -> AsyncIterator[int]:
+    """Serves while the block runs; gives the port. Raises `CannotListen`.
+
+    Leaving the block closes what is still open within a few seconds, so drain before that.
+    """
+    listener = await _bind(listen)
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=FRAME_BYTES,
+        ws_ping_interval=None,  # engine.io pings already
+        ws_per_message_deflate=False,  # 45 KiB a connection, 75 us a message
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # without it one client that does not read blocks for ever
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[listener]), name=f"http {listen}")
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await running
+
+
+async def _bind(listen: ListenAddress) -> socket.socket:
+    loop = asyncio.get_running_loop()
+    try:
+        family, kind, protocol, _, address = (
+            await loop.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as err:
+        raise CannotListen(f"cannot listen on {listen}: {err.strerror}") from err
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError as err:
+        listener.close()
+        raise CannotListen(f"cannot listen on {listen}: {err.strerror}") from err
+    return listener
