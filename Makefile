@@ -1,0 +1,59 @@
+# What a developer types. Everything it makes is in .venv (the environment) and .run (brokers, logs, secrets).
+.DEFAULT_GOAL := help
+.PHONY: help run test check lock bench simulate clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+SOURCES := gateway dispatcher shared deploy tests
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.run ## Start a RabbitMQ, a dispatcher, a gateway and the demo page; Ctrl-C stops all
+	@exec $(BIN)/python -m deploy.local $(ARGS)
+
+test: .venv/.dev ## Run every test that this machine can run (ARGS="-k alice" for some of them)
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev ## Lint, format, types, and which part may import which
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+simulate: .venv/.dev ## A million steps of the simulation, every invariant checked after each
+	@exec $(BIN)/python -m tests.simulation.run --steps 1000000 $(ARGS)
+
+bench: .venv/.dev ## Measure throughput and latency of the pair on this machine
+	@exec $(BIN)/python -m tests.bench $(ARGS)
+
+# --no-emit-index-url and the options after it: a lock names packages and hashes, never where they come from.
+LOCK := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header pyproject.toml
+lock: .venv/.dev ## Write the requirements files anew from pyproject.toml (ARGS=--upgrade for newer versions)
+	@$(LOCK) $(ARGS) -o requirements.txt
+	@$(LOCK) $(ARGS) -c requirements.txt --extra local -o requirements-local.txt
+	@$(LOCK) $(ARGS) -c requirements.txt -c requirements-local.txt --extra dev -o requirements-dev.txt
+
+clean: ## Remove everything that the other commands made here, the messages of `make run` included
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m deploy.local --forget; fi
+	@rm -rf .venv .run build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment grows in two steps, so that `make run` fetches only what running needs.
+.venv/.run: requirements-local.txt pyproject.toml | .venv/.made
+	@echo 'Installing what running needs into .venv ...'
+	@$(PIP) --require-hashes -r requirements-local.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: requirements-dev.txt .venv/.run
+	@echo 'Installing what testing needs into .venv ...'
+	@$(PIP) --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.venv/.made:
+	@PYTHON='$(PYTHON)' sh deploy/local/venv.sh .venv
+	@touch $@

@@ -1,0 +1,1 @@
+"""How restante is put to work: on one machine, in containers."""

@@ -1,0 +1,17 @@
+"""What all tests share: the report on skipped tests, and a way out that always runs the fixtures' ends."""
+
+import signal
+from types import FrameType
+
+import pytest
+
+pytest_plugins = ["tests.support.skips"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A terminated run must end its brokers and services too, so it leaves by the same way as after Ctrl-C.
+    signal.signal(signal.SIGTERM, _interrupted)
+
+
+def _interrupted(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""Both services as processes, real clients, a real broker: what a user sees."""
