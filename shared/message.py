@@ -100,13 +100,16 @@ def judge(body: bytes, properties: Properties, fresh_id: str, max_bytes: int) ->
         case _:
             data, attachment = b"null", body
     message_id = properties.message_id or fresh_id
-    head = b'{"id":%b,"data":%b,"type":%b,"from":%b,"timestamp":%b,"redelivered":' % (
-        orjson.dumps(message_id),
-        data,
-        orjson.dumps(properties.type),
-        orjson.dumps(properties.sender),
-        orjson.dumps(properties.timestamp_ms),
-    )
+    try:
+        head = b'{"id":%b,"data":%b,"type":%b,"from":%b,"timestamp":%b,"redelivered":' % (
+            orjson.dumps(message_id),
+            data,
+            orjson.dumps(properties.type),
+            orjson.dumps(properties.sender),
+            orjson.dumps(properties.timestamp_ms),
+        )
+    except TypeError as err:  # half a surrogate pair, a timestamp beyond 64 bits
+        return DeadLetter(Reason.BAD_BODY, f"a property cannot be told to a client: {err}")
     return Content(message_id, head, attachment)
 
 

@@ -11,11 +11,13 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
+from shared.names import is_user_id
+
 VERSION = 1
 _PREFIX = b"%d\n" % VERSION
 
 
-class Unreadable(ValueError):
+class Unreadable(ValueError):  # noqa: N818 -- it says what the bytes are
     """These bytes are not what this version of the service can read."""
 
 
@@ -38,10 +40,10 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
     user: str = ""
     inbox: str = ""
-    rev: int = 0
+    rev: Annotated[int, msgspec.Meta(ge=0)] = 0
     opened_at: float = 0.0
-    limit: int = 0
-    confirm_timeout: float = 30.0
+    limit: Annotated[int, msgspec.Meta(ge=0)] = 0
+    confirm_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
 
 
 class OutcomeKind(StrEnum):
@@ -158,17 +160,26 @@ def encode_lease(lease: Lease) -> bytes:
 
 def decode_lease(body: bytes) -> Lease:
     """Raises `Unreadable`."""
-    return _decoded(_leases, _checked(body))
+    lease = _decoded(_leases, _checked(body))
+    # A queue is declared by this name: one that the broker refuses would come back for ever.
+    if lease.kind is not LeaseKind.HELLO and not is_user_id(lease.user):
+        raise Unreadable(f"a lease for {lease.user[:64]!r}, which is no user id")
+    return lease
 
 
 def encode_outcomes(outcomes: list[Outcome]) -> bytes:
-    rows = [_OutcomeRow(o.user, o.message, o.session, o.kind, msgspec.Raw(o.value), o.detail) for o in outcomes]
+    """Each `value` must be JSON; a `detail` may be any text that a client made up."""
+    rows = [
+        _OutcomeRow(o.user, o.message, o.session, o.kind, msgspec.Raw(o.value), _sayable(o.detail)) for o in outcomes
+    ]
     return _PREFIX + _encoder.encode(rows)
 
 
 def decode_outcomes(body: bytes) -> list[Outcome]:
     """Raises `Unreadable`."""
-    rows = _decoded(_outcomes, _checked(body))
+    text = _checked(body)
+    rows = _decoded(_outcomes, text)
+    _utf8(text)
     return [Outcome(r.user, r.message, r.session, r.kind, bytes(r.value), r.detail) for r in rows]
 
 
@@ -224,6 +235,19 @@ def _checked(body: bytes) -> bytes:
     if not body.startswith(_PREFIX):
         raise Unreadable(f"not format version {VERSION}: starts with {body[:12]!r}")
     return body[len(_PREFIX) :]
+
+
+def _utf8(text: bytes) -> None:
+    """A raw value goes into a receipt as it is, and msgspec passes over the inside of its strings unread."""
+    try:
+        text.decode()
+    except UnicodeDecodeError as err:
+        raise Unreadable(str(err)) from err
+
+
+def _sayable(text: str) -> str:
+    """JSON may escape half of a surrogate pair; UTF-8 cannot hold one, and one client must not stop a batch."""
+    return text.encode(errors="replace").decode()
 
 
 def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes) -> _T:
