@@ -17,7 +17,7 @@ VERSION = 1
 _PREFIX = b"%d\n" % VERSION
 
 
-class Unreadable(ValueError):  # noqa: N818 -- it says what the bytes are
+class Unreadable(ValueError):
     """These bytes are not what this version of the service can read."""
 
 
