@@ -44,7 +44,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._users: defaultdict[str, set[str]] = defaultdict(set)
         self._announced: dict[str, float] = {}  # in the order of their announcements
-        self._busy: set[str] = set()  # sessions with a deadline, so that idle ones cost nothing
+        self._busy: dict[str, None] = {}  # sessions with a deadline, so that idle ones cost nothing
         self._ticked: float | None = None
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class Sessions:
         if not self._users[gone.user]:
             del self._users[gone.user]
         self._announced.pop(session, None)
-        self._busy.discard(session)
+        self._busy.pop(session, None)
         if self._inbox is not None:
             self._port.announce(Lease(kind=LeaseKind.CLOSED, session=session, user=gone.user, rev=gone.rev + 1))
 
@@ -110,11 +110,11 @@ class Sessions:
             if gap > STALL_SECONDS:
                 session.excuse(gap)
             if session.overdue(self._confirm_timeout, now):
-                self._busy.discard(session.id)
+                self._busy.pop(session.id, None)
                 self._port.cut(session.id, "confirm timeout")
                 self.close(session.id, now)
             elif not session.pending and session.full_since is None:
-                self._busy.discard(session.id)
+                self._busy.pop(session.id, None)
         if self._inbox is not None:
             self._renew(now)
 
@@ -126,7 +126,7 @@ class Sessions:
                     if session is None:
                         self._port.report(reply, Outcome(user, message, name, OutcomeKind.GONE))
                     else:
-                        self._busy.add(name)
+                        self._busy[name] = None
                         session.forward(entry, reply, self._window, now)
             case Settled(_, message, sessions):
                 for name in sessions:

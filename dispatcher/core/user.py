@@ -1,0 +1,240 @@
+"""One user who has a session here: the window onto the user's queue, and what becomes of each delivery.
+
+The broker is acked for a message only after a client confirmed it or after its record (dead letter, receipt)
+was confirmed (I2). Everything is sent, released and sent again in the order of the queue (I3).
+"""
+
+from collections.abc import Iterable
+from enum import Enum, auto
+
+from dispatcher.core.delivery import Arrival, Flight
+from dispatcher.core.ports import Port
+from dispatcher.core.rules import Books, Rules
+from dispatcher.core.session import Session
+from shared.message import Content, DeadLetter, Reason, Receipt, Verdict
+from shared.wire import Forward, Outcome, OutcomeKind, Settled
+
+
+class Stage(Enum):
+    """IDLE: no consumer. DECLARING: the queue is being made. CANCELLING: the consumer is being given up."""
+
+    IDLE = auto()
+    DECLARING = auto()
+    CONSUMING = auto()
+    CANCELLING = auto()
+
+
+_REASONS = {Verdict.REFUSED: Reason.REFUSED, Verdict.UNCONFIRMED: Reason.UNCONFIRMED}
+
+
+class User:
+    """`flights` are the messages in flight by id, in queue order; `sessions` those that are connected."""
+
+    __slots__ = ("_books", "_linger_until", "_port", "_rules", "flights", "name", "partition", "sessions", "stage")
+
+    def __init__(self, name: str, partition: int, port: Port, rules: Rules, books: Books) -> None:
+        self.name = name
+        self.partition = partition
+        self._port = port
+        self._rules = rules
+        self._books = books
+        self.stage = Stage.IDLE
+        self.sessions: dict[str, Session] = {}
+        self.flights: dict[str, Flight] = {}
+        self._linger_until = 0.0  # meaningful while there is no session
+
+    def __repr__(self) -> str:
+        return f"<User {self.name} {self.stage.name} sessions={len(self.sessions)} flights={len(self.flights)}>"
+
+    @property
+    def absent(self) -> bool:
+        """Nobody is here and nothing is held: the user can be forgotten."""
+        return self.stage is Stage.IDLE and not self.sessions
+
+    @property
+    def restless(self) -> bool:
+        """Whether time alone can change anything."""
+        return bool(self.flights) or not self.sessions
+
+    # --- sessions come and go ------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Consume the user's queue, if anybody is here. The queue is declared first: a consume must not fail."""
+        if self.stage is Stage.IDLE and self.sessions:
+            self.stage = Stage.DECLARING
+            self._port.declare(self.name)
+
+    def open(self, session: Session, now: float) -> None:
+        """A session is here, or moved to another inbox: it is sent what is in flight, in order."""
+        self.sessions[session.id] = session
+        session.pending.clear()
+        if self.stage in (Stage.CONSUMING, Stage.DECLARING):
+            for flight in list(self.flights.values()):
+                self._send(flight, [session], now)
+
+    def end(self, session: Session, now: float) -> None:
+        """The session is gone; what only it could still confirm is decided, or waits for the next session."""
+        del self.sessions[session.id]
+        for message in list(session.pending):
+            flight = self.flights[message]
+            flight.waiting_on.discard(session.id)
+            self._decide(flight, now)
+        self._linger_until = now + self._rules.linger_seconds
+
+    # --- the broker ----------------------------------------------------------------------
+
+    def declared(self) -> None:
+        if self.stage is not Stage.DECLARING:
+            return
+        if self.sessions:
+            self.stage = Stage.CONSUMING
+            self._port.consume(self.partition, self.name)
+        else:
+            self._release()
+
+    def arrive(self, arrival: Arrival, now: float) -> None:
+        """The broker delivered a message. One that can never be delivered is recorded and takes no part."""
+        arrival.at = now
+        match arrival.content:
+            case _ if self.stage is Stage.IDLE:
+                self._port.nack(self.partition, arrival.tag)
+            case DeadLetter() as letter:
+                self._close(arrival, Verdict.REJECTED, letter, b"null", letter.detail, 0)
+            case Content(id=message) if message in self.flights:
+                self.flights[message].arrivals.append(arrival)
+            case Content(id=message) as content:
+                self.flights[message] = flight = Flight(content, [arrival])
+                if self.stage is not Stage.CANCELLING:
+                    self._send(flight, self.sessions.values(), now)
+
+    def cancelled(self) -> None:
+        """CancelOk: no delivery comes any more, what is held goes back, and whoever waited is served."""
+        if self.stage is Stage.CANCELLING:
+            self._release()
+
+    def consumer_lost(self) -> None:
+        """The queue was deleted or moved under the consumer. What is in flight can still be confirmed."""
+        if self.stage is not Stage.CONSUMING:
+            return
+        if self.sessions:
+            self.stage = Stage.DECLARING
+            self._port.declare(self.name)
+        else:
+            self._release()
+
+    # --- the clients ---------------------------------------------------------------------
+
+    def outcome(self, outcome: Outcome, now: float) -> None:
+        """What a session made of a message; `gone` is not for here."""
+        session = self.sessions.get(outcome.session)
+        if session is not None:
+            session.pending.discard(outcome.message, now)
+            session.reminded = False
+        flight = self.flights.get(outcome.message)
+        if outcome.kind is OutcomeKind.UNCONFIRMED and (flight is None or flight is self._oldest()):
+            self._books.attempts.add(self.name, outcome.message)
+        if flight is None:
+            return
+        flight.waiting_on.discard(outcome.session)
+        if outcome.kind is OutcomeKind.CONFIRMED:
+            self._settle(flight, Verdict.CONFIRMED, outcome.value, outcome.detail, now)
+            return
+        if outcome.kind is OutcomeKind.REFUSED and flight.refused is None:
+            flight.refused = outcome.detail
+        self._decide(flight, now)
+
+    # --- time ----------------------------------------------------------------------------
+
+    def tick(self, now: float) -> list[Session]:
+        """Ends a linger and a hold that lasted too long. Returns the sessions to be given up."""
+        if self.stage is Stage.CONSUMING and (self._lingered(now) or self._held_too_long(now)):
+            self.stage = Stage.CANCELLING
+            self._port.cancel(self.partition, self.name)
+        if self.stage is Stage.CANCELLING:
+            return []
+        silent = [s for s in self.sessions.values() if s.pending and now - s.pending.since >= s.patience_seconds]
+        given_up = [session for session in silent if session.reminded]
+        for session in silent:
+            if not session.reminded:
+                self._remind(session, now)
+        return given_up
+
+    def _lingered(self, now: float) -> bool:
+        return not self.sessions and now >= self._linger_until
+
+    def _held_too_long(self, now: float) -> bool:
+        oldest = self._oldest()
+        return oldest is not None and now - oldest.arrivals[0].at >= self._rules.hold_seconds
+
+    def _remind(self, session: Session, now: float) -> None:
+        """The outcomes did not come: a forward or an outcome was lost with whoever carried it."""
+        session.reminded = True
+        for message in list(session.pending):
+            self._send(self.flights[message], [session], now)
+        session.pending.since = now
+
+    # --- deliveries ----------------------------------------------------------------------
+
+    def _oldest(self) -> Flight | None:
+        return next(iter(self.flights.values()), None)
+
+    def _send(self, flight: Flight, sessions: Iterable[Session], now: float) -> None:
+        message = flight.content.id
+        event = flight.content.event(flight.tried or flight.arrivals[0].redelivered)
+        inboxes: dict[str, list[str]] = {}
+        for session in sessions:
+            inboxes.setdefault(session.inbox, []).append(session.id)
+            session.pending.add(message, now)
+            flight.waiting_on.add(session.id)
+            flight.tried = True
+        for inbox, names in inboxes.items():
+            self._port.tell(inbox, Forward(self.name, message, tuple(names), event, flight.content.attachment))
+
+    def _decide(self, flight: Flight, now: float) -> None:
+        """Without a confirmation, a message is settled only when no session that was sent it can still confirm."""
+        if flight.waiting_on:
+            return
+        attempts = self._books.attempts.count(self.name, flight.content.id)
+        if flight.refused is not None:
+            self._settle(flight, Verdict.REFUSED, b"null", flight.refused, now)
+        elif attempts >= self._rules.max_attempts:
+            self._settle(flight, Verdict.UNCONFIRMED, b"null", f"not confirmed in {attempts} attempts", now)
+
+    def _settle(self, flight: Flight, verdict: Verdict, value: bytes, detail: str, now: float) -> None:
+        """Every delivery with this id is settled, and every other session is told not to bother."""
+        message = flight.content.id
+        del self.flights[message]
+        attempts = self._books.attempts.count(self.name, message)
+        self._books.attempts.forget(self.name, message)
+        inboxes: dict[str, list[str]] = {}
+        for session in self.sessions.values():
+            if session.id in flight.waiting_on:
+                session.pending.discard(message, now)
+                inboxes.setdefault(session.inbox, []).append(session.id)
+        for inbox, names in inboxes.items():
+            self._port.tell(inbox, Settled(self.name, message, tuple(names)))
+        reason = _REASONS.get(verdict)
+        letter = None if reason is None else DeadLetter(reason, detail, attempts)
+        for arrival in flight.arrivals:
+            self._close(arrival, verdict, letter, value, detail, attempts)
+
+    def _close(
+        self, arrival: Arrival, verdict: Verdict, letter: DeadLetter | None, value: bytes, detail: str, attempts: int
+    ) -> None:
+        receipt = Receipt(verdict, value, detail, attempts) if arrival.wants_receipt else None
+        if letter is None and receipt is None:
+            self._port.ack(self.partition, arrival.tag)
+            return
+        ticket = self._books.ticket(self.partition, arrival.tag)
+        self._port.record(ticket, self.name, arrival, letter, receipt)
+
+    def _release(self) -> None:
+        """Give everything back in order, then begin again if somebody came meanwhile."""
+        held = [arrival for flight in self.flights.values() for arrival in flight.arrivals]
+        for arrival in sorted(held, key=lambda arrival: arrival.tag):
+            self._port.nack(self.partition, arrival.tag)
+        self.flights.clear()
+        for session in self.sessions.values():
+            session.pending.clear()
+        self.stage = Stage.IDLE
+        self.begin()
