@@ -1,0 +1,106 @@
+"""python-socketio's own asyncio client, in the test's process."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import socketio
+
+from tests.support.client import Client, Json, Message, Mode, Seen
+from tests.support.until import until
+
+SEEN = 256
+
+
+@dataclass(slots=True)
+class PythonClient(Client):
+    """One `socketio.AsyncClient`. What it keeps waiting is a future that its handler awaits."""
+
+    _sio: Any = None
+    _mode: tuple[Mode, Json, str, float] = (Mode.CONFIRM, None, "", 0.0)
+    _confirmed: list[str] = field(default_factory=list)
+    _kept: dict[str, list[asyncio.Future[Json]]] = field(default_factory=dict)
+
+    async def connect(self, url: str, token: str, *, seen: Seen | list[str] = Seen.NEVER) -> None:
+        handed: list[str] = []
+
+        def auth() -> dict[str, Json]:
+            handed[:] = seen if isinstance(seen, list) else self._confirmed[-SEEN:]
+            return {"token": token} if seen is Seen.NEVER else {"token": token, "seen": list(handed)}
+
+        self._sio = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.3)
+        self._sio.on("connect", lambda: self.note_connected(self._sio.get_sid(), [] if seen is Seen.NEVER else handed))
+        self._sio.on("disconnect", self.note_disconnected)
+        self._sio.on("connect_error", self._refused)
+        self._sio.on("replaced", self._count_replaced)
+        self._sio.on("message", self._receive)
+        try:
+            await self._sio.connect(url, auth=auth, transports=["websocket"])
+        except socketio.exceptions.ConnectionError as err:
+            if not self.refusals:
+                self.refusals.append((str(err), None))
+
+    async def disconnect(self) -> None:
+        await self._sio.disconnect()
+        await until(lambda: not self.connected, f"{self.name} disconnected")
+
+    async def vanish(self) -> None:
+        """Socket.IO says nothing; the library cannot keep its transport from closing."""
+        self._sio.reconnection = False
+        await self._sio.eio.disconnect(abort=True)
+        await self.end()
+
+    async def mode(self, mode: Mode, *, value: Json = None, reason: str = "", delay_seconds: float = 0.0) -> None:
+        self._mode = (mode, value, reason, delay_seconds)
+
+    async def confirm(self, message: str, *, value: Json = None, try_number: int = -1) -> None:
+        self._kept[message][try_number].set_result(value)
+
+    async def send(self, to: str, data: Json, **more: Json) -> dict[str, Json]:
+        answer: dict[str, Json] = await self._sio.call("send", {"to": to, "data": data, **more})
+        return answer
+
+    async def renew(self, token: str) -> dict[str, Json]:
+        answer: dict[str, Json] = await self._sio.call("renew", {"token": token})
+        return answer
+
+    async def end(self) -> None:
+        sio, self._sio = self._sio, None
+        if sio is not None:
+            await sio.shutdown()
+        for futures in self._kept.values():
+            for future in futures:
+                future.cancel()
+
+    async def _receive(self, said: dict[str, Any]) -> Json:
+        message = said["id"]
+        self.note_message(
+            Message(
+                id=message,
+                data=said["data"],
+                type=said["type"],
+                sender=said["from"],
+                timestamp=said["timestamp"],
+                redelivered=said["redelivered"],
+                session=self._sio.get_sid(),
+            )
+        )
+        mode, value, reason, delay_seconds = self._mode
+        if mode is Mode.REFUSE:
+            return {"error": reason}
+        if mode is Mode.SILENT:
+            answer: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+            self._kept.setdefault(message, []).append(answer)
+            value = await answer
+        if mode is Mode.DELAY:
+            await asyncio.sleep(delay_seconds)
+        self._confirmed.append(message)
+        self.note_confirmed(message)
+        return value
+
+    async def _refused(self, said: Json) -> None:
+        if isinstance(said, dict) and "message" in said:
+            self.refusals.append((said["message"], said.get("data")))
+
+    async def _count_replaced(self, *_: Json) -> None:
+        self.replaced += 1
