@@ -15,6 +15,8 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractConnection as Wire
 from yarl import URL
 
+from shared.decoding import read_whatever_comes
+from shared.moved import send_whatever_came
 from shared.settings import BrokerSettings
 
 HEARTBEAT_SECONDS = 6
@@ -56,6 +58,8 @@ async def connect(settings: BrokerSettings, name: str) -> AbstractConnection:
 
     Raises `BrokerAway` with the reason at each address.
     """
+    read_whatever_comes()
+    send_whatever_came()
     urls = [url.get_secret_value() for url in settings.broker_url]
     start = random.randrange(len(urls))  # noqa: S311 -- spreads load, guards nothing
     reasons = []
@@ -98,10 +102,11 @@ def _reason(url: URL, err: BaseException) -> str:
 
 async def close(connection: AbstractConnection) -> None:
     """Bounded, never raises: whoever closes a connection has given up what it carried."""
-    try:
-        await asyncio.wait_for(connection.close(), CLOSE_TIMEOUT_SECONDS)
-    except _FAILURES:
-        pass  # the broker notices by itself, after its heartbeats
+    closing = asyncio.ensure_future(connection.close())
+    # Not cancelled when the time is up: aiormq then leaves calls unanswered that somebody waits for.
+    await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_SECONDS)
+    if closing.done() and not closing.cancelled():
+        closing.exception()
 
 
 def wire(connection: AbstractConnection) -> Wire:

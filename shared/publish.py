@@ -1,0 +1,102 @@
+"""Publishing that tells what became of a message: held by the broker, or why not.
+
+Publications are written in the order of the calls, many of them under way at once. aiormq finds out what was
+returned by `message_id` alone, and gives one to a message without (`shared/moved.py` says what that means),
+so two with one id are never under way together on a channel.
+"""
+
+import asyncio
+from typing import cast
+
+from aiormq import Channel
+from aiormq.abc import AbstractChannel
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError, PublishError
+from pamqp.commands import Basic
+
+from shared.broker import BrokerAway
+
+IN_FLIGHT = 500
+"""aiormq looks through all that are unconfirmed at each confirm for several."""
+
+CONFIRM_TIMEOUT_SECONDS = 30.0
+
+
+class PublishFailed(Exception):
+    """The broker does not hold this message, or does not say so."""
+
+
+class Returned(PublishFailed):
+    """Mandatory, and no queue is bound for it."""
+
+
+class Nacked(PublishFailed):
+    """The broker refused to hold it: a full queue, an internal error."""
+
+
+class Unanswered(PublishFailed):
+    """No confirm in time, as under a memory or disk alarm. The broker may still hold it later."""
+
+
+class Unsendable(PublishFailed):
+    """AMQP cannot express these properties; nothing was sent."""
+
+
+class ConfirmedPublisher:
+    """For one channel in confirm mode, which must be used for nothing else."""
+
+    def __init__(
+        self, channel: AbstractChannel, *, in_flight: int = IN_FLIGHT, timeout_seconds: float = CONFIRM_TIMEOUT_SECONDS
+    ) -> None:
+        self._channel = cast("Channel", channel)  # its abstract class lacks `wait`
+        self._timeout_seconds = timeout_seconds
+        self._line = asyncio.Lock()
+        self._free = asyncio.Semaphore(in_flight)
+        self._under_way: dict[str, asyncio.Event] = {}
+
+    async def publish(
+        self, body: bytes, properties: Basic.Properties, *, exchange: str, routing_key: str, mandatory: bool
+    ) -> None:
+        """Returns once the broker holds the message. Raises `PublishFailed`, or `BrokerAway` when the channel is gone.
+
+        To have many under way, call it from many tasks: they are served in the order in which they start. A
+        confirmed message that is not mandatory may have reached no queue.
+        """
+        message_id = properties.message_id
+        async with self._line:
+            while message_id and (other := self._under_way.get(message_id)) is not None:
+                await other.wait()
+            await self._free.acquire()
+            done = asyncio.Event()
+            if message_id:
+                self._under_way[message_id] = done
+        # From here to aiormq's own queue nothing suspends, so leaving the line does not cost the order.
+        try:
+            await self._channel.basic_publish(
+                body,
+                exchange=exchange,
+                routing_key=routing_key,
+                properties=properties,
+                mandatory=mandatory,
+                timeout=self._timeout_seconds,
+                wait=False,
+            )
+        except PublishError as err:
+            raise Returned(f"no queue is bound to {exchange!r} for {routing_key!r}") from err
+        except DeliveryError as err:
+            raise Nacked(f"the broker refused a message to {exchange!r}") from err
+        except TimeoutError as err:
+            raise Unanswered(f"no confirm within {self._timeout_seconds} s") from err
+        except asyncio.CancelledError as err:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise BrokerAway("the channel was closed") from err  # which is how aiormq puts it
+        except (AMQPError, ChannelInvalidStateError, ConnectionError) as err:
+            raise BrokerAway(f"while publishing to {exchange!r}: {str(err) or type(err).__name__}") from err
+        except (TypeError, ValueError, OverflowError) as err:
+            raise Unsendable(str(err)) from err
+        finally:
+            if message_id:
+                del self._under_way[message_id]
+                done.set()
+            self._free.release()

@@ -1,0 +1,70 @@
+"""Every exchange and queue, with its arguments: declared by the dispatcher, the same way each time.
+
+Arguments are frozen when a queue is made: whoever changes them here must think of the queues that exist.
+"""
+
+from aiormq.abc import AbstractChannel, ArgumentsType
+
+from shared.names import (
+    DEAD_LETTERS,
+    DISPATCHERS_EXCHANGE,
+    GATEWAYS_EXCHANGE,
+    MESSAGES,
+    PARTITIONS,
+    RECEIPTS,
+    SESSIONS_EXCHANGE,
+    UNROUTED,
+    UNROUTED_EXCHANGE,
+    sessions_queue,
+    user_queue,
+)
+from shared.settings import QueueType
+
+LEASE_SECONDS = 900
+"""A lease that no dispatcher has read for so long is forgotten; gateways renew well within it."""
+
+# RabbitMQ 4 drops a message of a quorum queue after 20 returns, and 3.10 at the first one if told "-1".
+_DELIVERY_LIMIT = 1_000_000
+_SINGLE: dict[str, bool] = {"x-single-active-consumer": True}
+
+
+def queue_arguments(queue_type: QueueType) -> ArgumentsType:
+    """Of every durable queue. `classic` is not said: it is what RabbitMQ makes of saying nothing."""
+    if queue_type is QueueType.QUORUM:
+        return {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}
+    return {}
+
+
+async def declare_all(channel: AbstractChannel, queue_type: QueueType) -> None:
+    """Idempotent. Raises aiormq's `ChannelPreconditionFailed` when something exists with other arguments."""
+    durable = queue_arguments(queue_type)
+    await channel.exchange_declare(UNROUTED_EXCHANGE, exchange_type="fanout", durable=True)
+    await channel.exchange_declare(MESSAGES, durable=True, arguments={"alternate-exchange": UNROUTED_EXCHANGE})
+    await channel.exchange_declare(DEAD_LETTERS, exchange_type="fanout", durable=True)
+    for exchange in (SESSIONS_EXCHANGE, GATEWAYS_EXCHANGE, DISPATCHERS_EXCHANGE, RECEIPTS):
+        await channel.exchange_declare(exchange, durable=True)
+
+    await channel.queue_declare(UNROUTED, durable=True, arguments={**durable, **_SINGLE})
+    await channel.queue_bind(UNROUTED, UNROUTED_EXCHANGE)
+    await channel.queue_declare(DEAD_LETTERS, durable=True, arguments=durable)
+    await channel.queue_bind(DEAD_LETTERS, DEAD_LETTERS)
+    for partition in range(PARTITIONS):
+        await declare_sessions(channel, partition, queue_type)
+        await channel.queue_bind(sessions_queue(partition), SESSIONS_EXCHANGE, sessions_queue(partition))
+
+
+async def declare_sessions(channel: AbstractChannel, partition: int, queue_type: QueueType) -> int:
+    """The queue of one partition's leases. Returns how many consume it: the dispatchers that live."""
+    arguments = {**queue_arguments(queue_type), **_SINGLE, "x-message-ttl": LEASE_SECONDS * 1000}
+    declared = await channel.queue_declare(sessions_queue(partition), durable=True, arguments=arguments)
+    return declared.consumer_count or 0
+
+
+async def declare_user(channel: AbstractChannel, user: str, queue_type: QueueType) -> None:
+    """The user's queue, not bound yet. A mismatch raises as in `declare_all`, and closes the channel."""
+    await channel.queue_declare(user_queue(user), durable=True, arguments={**queue_arguments(queue_type), **_SINGLE})
+
+
+async def bind_user(channel: AbstractChannel, user: str) -> None:
+    """From now on `messages` reaches the user's queue without a detour. Idempotent."""
+    await channel.queue_bind(user_queue(user), MESSAGES, user)
