@@ -45,13 +45,13 @@ clean: ## Remove everything that the other commands made here, the messages of `
 # The environment grows in two steps, so that `make run` fetches only what running needs.
 .venv/.run: requirements-local.txt pyproject.toml | .venv/.made
 	@echo 'Installing what running needs into .venv ...'
-	@$(PIP) --require-hashes -r requirements-local.txt
+	@$(PIP) --require-hashes --no-deps -r requirements-local.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.dev: requirements-dev.txt .venv/.run
 	@echo 'Installing what testing needs into .venv ...'
-	@$(PIP) --require-hashes -r requirements-dev.txt
+	@$(PIP) --require-hashes --no-deps -r requirements-dev.txt
 	@touch $@
 
 .venv/.made:

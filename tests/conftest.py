@@ -5,12 +5,13 @@ from types import FrameType
 
 import pytest
 
-pytest_plugins = ["tests.support.skips"]
+pytest_plugins = ["tests.support.skips", "tests.support.broker"]
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # A terminated run must end its brokers and services too, so it leaves by the same way as after Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
 
 
 def _interrupted(_signal: int, _frame: FrameType | None) -> None:
