@@ -1,0 +1,1 @@
+"""How fast the pair is, and what it costs."""

@@ -14,6 +14,8 @@ class Balancer:
     """A TCP proxy. `async with` opens and closes it."""
 
     ports: list[int]
+    port: int = 0
+    """Where it listens; 0: anywhere."""
     _server: asyncio.Server | None = None
     _pipes: set["asyncio.Task[None]"] = field(default_factory=set)
 
@@ -23,7 +25,7 @@ class Balancer:
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         return self
 
     async def __aexit__(

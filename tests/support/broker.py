@@ -6,6 +6,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from deploy.local.broker import Broker, Kind
 from deploy.local.rabbitmq import Management, NoBroker
 
 _numbers = count(1)
+_found = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,36 +34,46 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """One RabbitMQ for the whole run. A test that stops or kills it need not start it again."""
     home = Path(tempfile.gettempdir()) / f"restante-tests-{os.getuid()}"
     home.mkdir(mode=0o700, exist_ok=True)
-    for left_behind in home.iterdir():
-        local.forget(left_behind)  # does nothing to a folder whose test run lives
+    _sweep(home)
     folder = home / str(os.getpid())
-    with local.held(folder):
-        try:
+    try:
+        with local.held(folder):
             found = local.find(folder, Kind(request.config.getoption("--broker")), _unheard)
-        except NoBroker as err:
-            pytest.skip(f"no RabbitMQ: {err}")
-        try:
-            yield found
-        finally:
-            if found.kind != Kind.URL:
-                found.kill()  # nobody needs its data, and a clean stop takes seconds
-            found.close()
-    local.forget(folder)
+            request.config.stash[_found] = f"RabbitMQ {found.version or 'of unknown version'} ({found.kind})"
+            try:
+                yield found
+            finally:
+                if found.kind != Kind.URL:
+                    found.kill()  # nobody needs its data, and a clean stop takes seconds
+                found.close()
+    except NoBroker as err:
+        pytest.skip(f"no RabbitMQ: {err}")
+    finally:
+        local.forget(folder)
 
 
 @pytest.fixture
 def broker_url(broker: Broker) -> Iterator[str]:
     """The address of a virtual host that only this test uses. The broker is up, whatever the test before did to it."""
+    with virtual_host(broker) as url:
+        yield url
+
+
+@contextmanager
+def virtual_host(broker: Broker) -> Iterator[str]:
+    """The address of a fresh virtual host, which is deleted afterwards."""
     broker.start()
     if not broker.management_url:
         pytest.skip("a virtual host for each test needs the management API: set RABBITMQ_MANAGEMENT_URL")
     management = Management(broker.management_url)
     name = f"test-{os.getpid()}-{next(_numbers)}"
     management.create_vhost(name)
-    yield f"{broker.url.partition(',')[0].rpartition('/')[0]}/{name}"
-    broker.start()
-    management.delete_vhost(name)
+    try:
+        yield f"{broker.url.partition(',')[0].rpartition('/')[0]}/{name}"
+    finally:
+        broker.start()
+        management.delete_vhost(name)
 
 
 def _unheard(_line: str) -> None:
-    """What a person would be told while waiting; the report's header says which broker it became."""
+    """What a person would be told while waiting; the summary says which broker it became."""

@@ -41,7 +41,7 @@ class Publisher:
         body = data if isinstance(data, bytes) else json.dumps(data).encode()
         if id is not None:
             self.history.append(Attempted(user, id))
-        await self._put(user, body, id, properties)
+        await self.put(user, body, id, properties)
         if id is not None:
             self.history.append(Held(user, id))
 
@@ -54,7 +54,7 @@ class Publisher:
                 async with asyncio.timeout(5):
                     if self._channel is None:
                         await self._open()
-                    await self._put(user, json.dumps(data).encode(), id, {})
+                    await self.put(user, json.dumps(data).encode(), id, {})
             except LOST:
                 if asyncio.get_running_loop().time() > deadline:
                     raise
@@ -63,6 +63,15 @@ class Publisher:
             else:
                 self.history.append(Held(user, id))
                 return
+
+    async def put(self, user: str, body: bytes, message_id: str | None, properties: dict[str, Any]) -> None:
+        """Publish without a line in the history."""
+        assert self._channel is not None
+        exchange = await self._channel.get_exchange(MESSAGES, ensure=False)
+        message = aio_pika.Message(
+            body, message_id=message_id, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, **properties
+        )
+        await exchange.publish(message, routing_key=user)
 
     async def burst(self, user: str, ids: list[str]) -> None:
         """Many messages under way at once, in the order of `ids`."""
@@ -89,7 +98,16 @@ class Publisher:
 
     async def bind_receipts(self, name: str) -> "asyncio.Queue[tuple[str, dict[str, Any]]]":
         """A queue of one's own for receipts to `name`: correlation id and receipt, as they come."""
-        return await self._read(RECEIPTS, name)
+        assert self._channel is not None
+        came: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+        queue = await self._channel.declare_queue(exclusive=True)
+        await queue.bind(RECEIPTS, name)
+
+        async def note(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+            came.put_nowait((str(message.correlation_id), json.loads(message.body)))
+
+        await queue.consume(note, no_ack=True)
+        return came
 
     async def dead_letters(self, user: str, count: int = 1, *, seconds: float = 30.0) -> list[dict[str, Any]]:
         """Wait for so many dead letters of a user, leave all in their place, and give headers, id and body."""
@@ -109,26 +127,6 @@ class Publisher:
             await channel.close()  # gives back what was looked at
         self.history.extend(Buried(user, str(letter["id"])) for letter in found)
         return found
-
-    async def _read(self, exchange: str, key: str) -> "asyncio.Queue[tuple[str, dict[str, Any]]]":
-        assert self._channel is not None
-        came: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
-        queue = await self._channel.declare_queue(exclusive=True)
-        await queue.bind(exchange, key)
-
-        async def note(message: aio_pika.abc.AbstractIncomingMessage) -> None:
-            came.put_nowait((str(message.correlation_id), json.loads(message.body)))
-
-        await queue.consume(note, no_ack=True)
-        return came
-
-    async def _put(self, user: str, body: bytes, message_id: str | None, properties: dict[str, Any]) -> None:
-        assert self._channel is not None
-        exchange = await self._channel.get_exchange(MESSAGES, ensure=False)
-        message = aio_pika.Message(
-            body, message_id=message_id, delivery_mode=aio_pika.DeliveryMode.PERSISTENT, **properties
-        )
-        await exchange.publish(message, routing_key=user)
 
     async def _open(self) -> None:
         self._connection = await aio_pika.connect(self.url)

@@ -8,6 +8,8 @@ const say = (event, fields = {}) => process.stdout.write(`${JSON.stringify({ eve
 const kept = new Map(); // message id -> its callbacks, one for each time it came
 const confirmed = [];
 let socket;
+let login;
+let handed = [];
 let mode = { mode: "confirm" };
 
 const portable = (data) => (Buffer.isBuffer(data) ? { $binary: data.toString("base64") } : data);
@@ -27,14 +29,22 @@ function receive(message, ack) {
   if (mode.mode === "delay") setTimeout(() => confirm(message.id, ack), mode.delay_ms);
 }
 
-function connect({ url, token, seen, options }) {
-  let handed = [];
-  const auth = (give) => {
-    handed = Array.isArray(seen) ? seen : seen === "confirmed" ? confirmed.slice(-SEEN) : [];
-    give(seen === "never" ? { token } : { token, seen: handed });
-  };
-  socket = io(url, {
+function auth(give) {
+  const { token, seen } = login;
+  handed = Array.isArray(seen) ? seen : seen === "confirmed" ? confirmed.slice(-SEEN) : [];
+  give(seen === "never" ? { token } : { token, seen: handed });
+}
+
+function connect({ options, ...fresh }) {
+  const again = login?.url === fresh.url;
+  login = fresh;
+  if (again) {
+    socket.connect(); // as an application does, with the callbacks of the earlier connection still about
+    return;
+  }
+  socket = io(login.url, {
     auth,
+    forceNew: true,
     transports: ["websocket"],
     reconnectionDelay: 50,
     reconnectionDelayMax: 300,
