@@ -77,3 +77,14 @@ def virtual_host(broker: Broker) -> Iterator[str]:
 
 def _unheard(_line: str) -> None:
     """What a person would be told while waiting; the summary says which broker it became."""
+
+
+def _sweep(home: Path) -> None:
+    """Ends and deletes what earlier runs left behind; does nothing to a folder whose run lives."""
+    for left_behind in home.iterdir():
+        local.forget(left_behind)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if found := config.stash.get(_found, ""):
+        terminalreporter.write_line(f"broker: {found}")
