@@ -126,8 +126,14 @@ class Dispatcher:
     def recorded(self, ticket: int, now: float) -> None:
         """A dead letter or receipt is safe: its original can be acked."""
         where = self._books.recording.pop(ticket, None)
-        if where is not None:
-            self._port.ack(*where)
+        if where is None:
+            return
+        partition, tag, name = where
+        self._port.ack(partition, tag)
+        user = self._partitions[partition].users.get(name)
+        if user is not None:
+            user.recorded(ticket, now)
+            self._partitions[partition].sweep(user)
 
     def partition_lost(self, partition: int, now: float) -> None:
         self._partitions[partition].lost(now)

@@ -5,6 +5,7 @@ next dispatcher when this one dies: that is the whole hand-over.
 """
 
 from enum import Enum, auto
+from math import inf
 
 from dispatcher.core.inboxes import Inboxes
 from dispatcher.core.ports import Port
@@ -45,7 +46,7 @@ class Partition:
         self.unreadable = 0
         self._heard: dict[str, float] = {}  # when each lease was last renewed, oldest first
         self._strangers: list[int] = []  # leases that cannot be read, until it is known whether any can
-        self._since = 0.0  # TAKING: when it began; AWAY: when to come back
+        self._since = inf  # TAKING: when it began; AWAY: when to come back, not before the start
 
     @property
     def owned(self) -> bool:

@@ -57,13 +57,13 @@ class Books:
     """Shared by all users of one dispatcher: attempts, and what is being recorded before it is acked."""
 
     attempts: Attempts = field(default_factory=Attempts)
-    recording: dict[int, tuple[int, int]] = field(default_factory=dict)
+    recording: dict[int, tuple[int, int, str]] = field(default_factory=dict)
     _tickets: "count[int]" = field(default_factory=lambda: count(1))
 
-    def ticket(self, partition: int, tag: int) -> int:
+    def ticket(self, partition: int, tag: int, user: str) -> int:
         """A number for one record; its tag is acked when the broker confirmed it."""
         number = next(self._tickets)
-        self.recording[number] = (partition, tag)
+        self.recording[number] = (partition, tag, user)
         return number
 
     def void(self, partition: int) -> None:

@@ -28,9 +28,25 @@ _REASONS = {Verdict.REFUSED: Reason.REFUSED, Verdict.UNCONFIRMED: Reason.UNCONFI
 
 
 class User:
-    """`flights` are the messages in flight by id, in queue order; `sessions` those that are connected."""
+    """`flights` are the messages in flight by id, in queue order; `sessions` those that are connected.
 
-    __slots__ = ("_books", "_linger_until", "_port", "_rules", "flights", "name", "partition", "sessions", "stage")
+    While a dead letter is under way (`_burying`), whoever comes new is `_held`: if this dispatcher died now,
+    the message would come back to its place, and must not be later than what was sent after it (I3).
+    """
+
+    __slots__ = (
+        "_books",
+        "_burying",
+        "_held",
+        "_linger_until",
+        "_port",
+        "_rules",
+        "flights",
+        "name",
+        "partition",
+        "sessions",
+        "stage",
+    )
 
     def __init__(self, name: str, partition: int, port: Port, rules: Rules, books: Books) -> None:
         self.name = name
@@ -42,6 +58,8 @@ class User:
         self.sessions: dict[str, Session] = {}
         self.flights: dict[str, Flight] = {}
         self._linger_until = 0.0  # meaningful while there is no session
+        self._burying: set[int] = set()
+        self._held: dict[str, Session] = {}
 
     def __repr__(self) -> str:
         return f"<User {self.name} {self.stage.name} sessions={len(self.sessions)} flights={len(self.flights)}>"
@@ -49,7 +67,7 @@ class User:
     @property
     def absent(self) -> bool:
         """Nobody is here and nothing is held: the user can be forgotten."""
-        return self.stage is Stage.IDLE and not self.sessions
+        return self.stage is Stage.IDLE and not self.sessions and not self._burying
 
     @property
     def restless(self) -> bool:
@@ -60,7 +78,7 @@ class User:
 
     def begin(self) -> None:
         """Consume the user's queue, if anybody is here. The queue is declared first: a consume must not fail."""
-        if self.stage is Stage.IDLE and self.sessions:
+        if self.stage is Stage.IDLE and self.sessions and not self._burying:
             self.stage = Stage.DECLARING
             self._port.declare(self.name)
 
@@ -68,13 +86,16 @@ class User:
         """A session is here, or moved to another inbox: it is sent what is in flight, in order."""
         self.sessions[session.id] = session
         session.pending.clear()
-        if self.stage in (Stage.CONSUMING, Stage.DECLARING):
+        if self._burying:
+            self._held[session.id] = session
+        elif self.stage in (Stage.CONSUMING, Stage.DECLARING):
             for flight in list(self.flights.values()):
                 self._send(flight, [session], now)
 
     def end(self, session: Session, now: float) -> None:
         """The session is gone; what only it could still confirm is decided, or waits for the next session."""
         del self.sessions[session.id]
+        self._held.pop(session.id, None)
         for message in list(session.pending):
             flight = self.flights[message]
             flight.waiting_on.discard(session.id)
@@ -105,7 +126,7 @@ class User:
             case Content(id=message) as content:
                 self.flights[message] = flight = Flight(content, [arrival])
                 if self.stage is not Stage.CANCELLING:
-                    self._send(flight, self.sessions.values(), now)
+                    self._send(flight, [s for s in self.sessions.values() if s.id not in self._held], now)
 
     def cancelled(self) -> None:
         """CancelOk: no delivery comes any more, what is held goes back, and whoever waited is served."""
@@ -121,6 +142,15 @@ class User:
             self._port.declare(self.name)
         else:
             self._release()
+
+    def recorded(self, ticket: int, now: float) -> None:
+        """A record is safe. After the last burial, who was held is served."""
+        self._burying.discard(ticket)
+        if not self._burying:
+            held, self._held = self._held, {}
+            for session in held.values():
+                self.open(session, now)
+            self.begin()
 
     # --- the clients ---------------------------------------------------------------------
 
@@ -191,10 +221,13 @@ class User:
             self._port.tell(inbox, Forward(self.name, message, tuple(names), event, flight.content.attachment))
 
     def _decide(self, flight: Flight, now: float) -> None:
-        """Without a confirmation, a message is settled only when no session that was sent it can still confirm."""
-        if flight.waiting_on:
-            return
+        """Without a confirmation, a message is settled only when no session that was sent it can still confirm.
+
+        But sessions that come back by turns must not keep it for ever: twice the attempts are enough.
+        """
         attempts = self._books.attempts.count(self.name, flight.content.id)
+        if flight.waiting_on and attempts < 2 * self._rules.max_attempts:
+            return
         if flight.refused is not None:
             self._settle(flight, Verdict.REFUSED, b"null", flight.refused, now)
         elif attempts >= self._rules.max_attempts:
@@ -225,7 +258,9 @@ class User:
         if letter is None and receipt is None:
             self._port.ack(self.partition, arrival.tag)
             return
-        ticket = self._books.ticket(self.partition, arrival.tag)
+        ticket = self._books.ticket(self.partition, arrival.tag, self.name)
+        if letter is not None and verdict is not Verdict.REJECTED:
+            self._burying.add(ticket)
         self._port.record(ticket, self.name, arrival, letter, receipt)
 
     def _release(self) -> None:
