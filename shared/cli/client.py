@@ -1,0 +1,169 @@
+"""A Socket.IO client that shows messages and answers them, over as many connections as it takes.
+
+python-socketio acks an event with whatever the handler returns, even when it was cancelled, on whatever
+connection there is by then. So each connection has a client of its own, and a handler that must not confirm
+never returns: an ack can only ever reach the session that the message came to.
+"""
+
+import asyncio
+import base64
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import socketio
+from rich.text import Text
+
+from shared.broker import Backoff
+from shared.cli.failures import Failure
+from shared.cli.printing import note, out, show_json, visible
+
+SEEN = 256
+LOGIN_SECONDS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What each message is answered with. `value` is JSON."""
+
+    never: bool = False
+    refusal: str | None = None
+    after_seconds: float = 0.0
+    value: Any = None
+
+    def __str__(self) -> str:
+        if self.never:
+            return "not confirmed"
+        return "confirmed" if self.refusal is None else f"refused: {self.refusal}"
+
+
+class Client:
+    """One user at one gateway. `received` and `answered` count messages, repeated ones again."""
+
+    def __init__(
+        self,
+        url: str,
+        path: str,
+        namespace: str,
+        *,
+        token: Callable[[], str],
+        answer: Answer,
+        seen: list[str],
+        as_json: bool,
+    ) -> None:
+        self.received = 0
+        self.answered = 0
+        self._url = url
+        self._path = path.strip("/")
+        self._namespace = namespace
+        self._token = token
+        self._answer = answer
+        self._seen = deque(seen, maxlen=SEEN)
+        self._as_json = as_json
+        self._stop = asyncio.Event()
+        self._left: int | None = None
+        self._refused: str | None = None
+
+    def stop(self) -> None:
+        """Idempotent."""
+        self._stop.set()
+
+    async def run(self, count: int | None) -> None:
+        """Until `stop`, or until `count` messages were answered. Raises `Failure` where a retry cannot help."""
+        self._left = count
+        backoff = Backoff(most_seconds=5.0)
+        while not self._stop.is_set() and self._refused is None:
+            if await self._connection():
+                backoff.reset()
+            if self._refused is None:
+                await self._stopped_or(asyncio.ensure_future(backoff.wait()))
+        if self._refused is not None:
+            raise Failure(self._refused)
+
+    async def _stopped_or(self, other: asyncio.Future[Any]) -> None:
+        stop = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({stop, other}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+
+    async def _connection(self) -> bool:
+        """One connection from its beginning to its end; whether it came about."""
+        gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+        on = {"message": self._message, "replaced": self._replaced, "connect_error": self._connect_error}
+        for event, handler in on.items():
+            client.on(event, handler, namespace=self._namespace)
+        client.on("disconnect", gone.set_result, namespace=self._namespace)
+        try:
+            await client.connect(
+                self._url,
+                auth=lambda: {"token": self._token(), "seen": list(self._seen)},
+                transports=["websocket"],
+                namespaces=[self._namespace],
+                socketio_path=self._path,
+                wait_timeout=LOGIN_SECONDS,
+            )
+        except socketio.exceptions.ConnectionError as err:
+            if self._refused is None:
+                note(f"no gateway at {self._url} yet ({err}); trying again", "yellow")
+            return False
+        note(f"connected to {self._url}, session {client.get_sid(self._namespace)}", "green")
+        await self._stopped_or(gone)
+        if not gone.done():
+            await client.disconnect()
+        elif gone.result() == client.reason.SERVER_DISCONNECT:
+            self._refused = self._refused or "the gateway sent this client away for good"
+        else:
+            note(f"disconnected ({gone.result()}); coming back", "yellow")
+        return True
+
+    async def _message(self, message: dict[str, Any]) -> Any:
+        """Its return value is the confirmation."""
+        self.received += 1
+        self._show(message)
+        if self._answer.never:
+            if self._left is not None and self.received >= self._left:
+                self.stop()
+            await asyncio.Event().wait()
+        await asyncio.sleep(self._answer.after_seconds)
+        self.answered += 1
+        if self._left is not None and self.answered >= self._left:
+            self.stop()  # heard on the loop's next turn, when the answer below is on its way
+        if self._answer.refusal is not None:
+            return {"error": self._answer.refusal}
+        self._seen.append(str(message.get("id")))
+        if self._answer.after_seconds and not self._as_json:
+            out().print(Text(f"          {visible(str(message.get('id')))}  confirmed", "green"))
+        return self._answer.value
+
+    async def _replaced(self, *_: object) -> None:
+        self._refused = "replaced: this user has more sessions than the gateway allows"
+
+    async def _connect_error(self, error: object = None) -> None:
+        if isinstance(error, dict) and "message" in error:  # anything else is a transport's trouble, which passes
+            detail = error["data"].get("detail", "") if isinstance(error.get("data"), dict) else ""
+            self._refused = f"the gateway refuses: {error['message']}{f' ({detail})' if detail else ''}"
+
+    def _show(self, message: dict[str, Any]) -> None:
+        data = message.get("data")
+        if self._as_json:
+            encoded = {"base64": base64.b64encode(data).decode()} if isinstance(data, bytes) else {"data": data}
+            show_json({**message, "data": None, **encoded, "answer": str(self._answer)})
+            return
+        shown = f"<{len(data)} bytes>" if isinstance(data, bytes) else orjson.dumps(data).decode()
+        answer = f"confirms in {self._answer.after_seconds:g} s" if self._answer.after_seconds else str(self._answer)
+        parts: list[str | tuple[str, str]] = [
+            (f"{datetime.now().astimezone():%H:%M:%S}  ", "dim"),
+            (visible(str(message.get("id"))), "bold"),
+            "  " + visible(shown),
+        ]
+        if message.get("type"):
+            parts.append((f"  {visible(str(message['type']))}", "cyan"))
+        if message.get("from"):
+            parts.append((f"  from {visible(str(message['from']))}", "magenta"))
+        if message.get("redelivered"):
+            parts.append(("  again", "yellow"))
+        parts.append((f"  {answer}", "red" if self._answer.never or self._answer.refusal else "green"))
+        out().print(Text.assemble(*parts), soft_wrap=True)

@@ -1,0 +1,95 @@
+"""A command's connection to the broker, with the broker's answers turned into one line each."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiormq
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractChannel
+
+from shared.broker import BrokerAway, close, connect, lost, wire
+from shared.cli.failures import Exit, Failure
+from shared.publish import ConfirmedPublisher, PublishFailed, Unanswered
+from shared.settings import BrokerSettings
+
+CONFIRM_SECONDS = 15.0
+"""For a person who waits; a service waits longer."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What the broker tells about a queue without anybody taking a message from it."""
+
+    ready: int
+    consumers: int
+
+
+class Link:
+    """One connection; its channels are the broker's own, since a failed question costs one."""
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        self._connection = connection
+
+    async def next(self, arrived: asyncio.Queue[_T]) -> _T:
+        """What arrives next. Raises `Failure` when the connection ends first."""
+        arrival = asyncio.ensure_future(arrived.get())
+        end = lost(self._connection)
+        either: set[asyncio.Future[Any]] = {arrival, end}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if arrival.done():
+            return arrival.result()
+        arrival.cancel()
+        raise Failure(f"the connection to the broker is gone: {end.result()}", Exit.AWAY)
+
+    async def publisher(self) -> ConfirmedPublisher:
+        return ConfirmedPublisher(await self.channel(), timeout_seconds=CONFIRM_SECONDS)
+
+    async def channel(self) -> AbstractChannel:
+        return await wire(self._connection).channel(publisher_confirms=True, on_return_raises=True)
+
+    async def depth(self, queue: str) -> Depth | None:
+        """None: there is no such queue."""
+        channel = await self.channel()
+        try:
+            answer = await channel.queue_declare(queue, passive=True)
+        except aiormq.exceptions.ChannelNotFoundEntity:
+            return None
+        await channel.close()
+        return Depth(answer.message_count or 0, answer.consumer_count or 0)
+
+
+@asynccontextmanager
+async def broker(settings: BrokerSettings, command: str) -> AsyncIterator[Link]:
+    """Every way in which the broker fails the command becomes a `Failure`."""
+    try:
+        connection = await connect(settings, f"restante {command}")
+    except BrokerAway as err:
+        raise Failure(f"no broker: {err}", Exit.AWAY) from err
+    try:
+        yield Link(connection)
+    except Unanswered as err:
+        raise Failure(f"the broker gives {err} (a memory or disk alarm?)", Exit.AWAY) from err
+    except PublishFailed as err:
+        raise Failure(str(err)) from err
+    except (aiormq.exceptions.AMQPError, BrokerAway, ConnectionError) as err:
+        raise _failure(err) from err
+    finally:
+        await close(connection)
+
+
+def _failure(err: BaseException) -> Failure:
+    """In RabbitMQ's own words, `NOT_FOUND - no exchange 'messages' in vhost '/'`, without their code."""
+    cause = err.__cause__ if isinstance(err, BrokerAway) and err.__cause__ else err
+    said = str(cause).partition(" - ")[2] or str(cause) or type(cause).__name__
+    match cause:
+        case aiormq.exceptions.ChannelNotFoundEntity():
+            return Failure(f"{said}: has a dispatcher ever run on this broker?")
+        case aiormq.exceptions.ChannelAccessRefused():
+            return Failure(f"the broker does not allow it: {said}")
+        case _:
+            return Failure(f"the connection to the broker is gone: {said}", Exit.AWAY)

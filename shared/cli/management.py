@@ -1,0 +1,67 @@
+"""What RabbitMQ's management API adds to AMQP: who consumes, and what is under way. Absent, the commands do without."""
+
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+ANSWER_SECONDS = 3.0
+
+
+class Silent(Exception):
+    """No management API answers there. Never names a password."""
+
+
+class Management:
+    """Reads only. RabbitMQ's figures there may be some seconds old; who consumes is up to date."""
+
+    def __init__(self, url: str, virtual_host: str) -> None:
+        parts = URL(url)
+        self._base = str(parts.with_user(None)).rstrip("/")
+        self._host = quote(virtual_host, safe="")
+        self._http = aiohttp.ClientSession(
+            auth=aiohttp.BasicAuth(parts.user or "guest", parts.password or "guest"),
+            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.close()
+
+    async def queue(self, name: str) -> dict[str, Any]:
+        """Raises `Silent`. Empty: there is no such queue."""
+        return await self._get(f"/api/queues/{self._host}/{quote(name, safe='')}")
+
+    async def consumers(self, queue: dict[str, Any]) -> list[dict[str, Any]]:
+        """Who consumes: what the program calls its connection, its address, its window, and whether it is active."""
+        found = []
+        for consumer in queue.get("consumer_details", []):
+            channel = consumer.get("channel_details") or {}
+            connection = await self._get(f"/api/connections/{quote(channel.get('connection_name', ''), safe='')}")
+            found.append(
+                {
+                    "name": connection.get("user_provided_name") or channel.get("connection_name"),
+                    "address": f"{channel.get('peer_host')}:{channel.get('peer_port')}",
+                    "window": consumer.get("prefetch_count"),
+                    "active": bool(consumer.get("active")),
+                }
+            )
+        return found
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        try:
+            async with self._http.get(URL(self._base + path, encoded=True)) as response:
+                if response.status == 404:
+                    return {}
+                if response.status != 200:
+                    raise Silent(f"{self._base} answers {response.status} {response.reason}")
+                answer = await response.json()
+        except (aiohttp.ClientError, TimeoutError, ValueError) as err:
+            raise Silent(f"{self._base} does not answer") from err
+        return answer if isinstance(answer, dict) else {}

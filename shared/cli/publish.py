@@ -1,0 +1,136 @@
+"""`restante publish`: puts messages on the broker as any publisher does, persistent and confirmed."""
+
+import asyncio
+import secrets
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from pamqp.commands import Basic
+
+from shared.cli.arguments import AsJson, User, json_bytes, seconds
+from shared.cli.failures import Exit, Failure
+from shared.cli.link import Link, broker
+from shared.cli.printing import Json, cells, note, out, plural, show, show_json, table, visible
+from shared.cli.surroundings import CommandSettings, settings
+from shared.names import MESSAGES, RECEIPTS
+
+Message = tuple[bytes, Basic.Properties]
+
+
+def publish(
+    user: User,
+    body: Annotated[str | None, typer.Argument(metavar="JSON", help="The data; '-' reads it from stdin.")] = None,
+    *,
+    message_id: Annotated[str | None, typer.Option("--id", help="Its identity (default: a fresh one).")] = None,
+    message_type: Annotated[str, typer.Option("--type", help="Free text for the application.")] = "",
+    text: Annotated[bool, typer.Option("--text", help="The data is text, not JSON.")] = False,
+    binary_file: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Send this file's bytes.")
+    ] = None,
+    ttl: Annotated[
+        float | None, typer.Option(parser=seconds, metavar="TIME", help="The broker drops it after this.")
+    ] = None,
+    receipt: Annotated[bool, typer.Option("--receipt", help="Wait until it is settled, and show how.")] = False,
+    count: Annotated[int, typer.Option(min=1, help="Publish it so many times; ids end in -1, -2, ...")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a message for USER; done once the broker has confirmed that it holds it."""
+    config = settings()
+    data, content_type = _data(body, binary_file, text=text)
+    first = message_id or secrets.token_hex(8)
+    messages = [
+        (
+            data,
+            Basic.Properties(
+                content_type=content_type,
+                delivery_mode=2,
+                message_id=first if count == 1 else f"{first}-{number}",
+                message_type=message_type,
+                timestamp=datetime.now(UTC),
+                expiration=None if ttl is None else str(int(ttl * 1000)),
+            ),
+        )
+        for number in range(1, count + 1)
+    ]
+    asyncio.run(_publish(config, user, messages, receipt=receipt, as_json=as_json))
+
+
+def _data(body: str | None, file: Path | None, *, text: bool) -> tuple[bytes, str]:
+    if (body is None) == (file is None):
+        raise Failure("give either the data or --binary-file", Exit.USAGE)
+    if file is not None:
+        return file.read_bytes(), "application/octet-stream"
+    said = sys.stdin.read() if body == "-" else body or ""
+    if text:
+        return said.encode(errors="replace"), "text/plain"
+    return json_bytes(said), "application/json"
+
+
+async def _publish(
+    config: CommandSettings, user: str, messages: list[Message], *, receipt: bool, as_json: bool
+) -> None:
+    async with broker(config, "publish") as link:
+        receipts = await _receipts(await link.channel()) if receipt else None
+        publisher = await link.publisher()
+        for body, properties in messages:
+            if receipts is not None:
+                properties.reply_to, properties.correlation_id = receipts[0], properties.message_id
+            await publisher.publish(body, properties, exchange=MESSAGES, routing_key=user, mandatory=True)
+        ids = [str(properties.message_id) for _, properties in messages]
+        if receipts is not None:
+            note(f"{plural(len(ids), 'message')} for {user} published; waiting for what becomes of it (Ctrl-C ends it)")
+            await _show_receipts(link, receipts[1], set(ids), as_json=as_json)
+        elif as_json:
+            show(
+                [{"id": id_, "user": user, "bytes": len(body)} for id_, (body, _) in zip(ids, messages, strict=True)],
+                "",
+                as_json=True,
+            )
+        elif len(ids) == 1:
+            out().print(f"The broker holds [bold]{visible(ids[0])}[/] for [bold]{user}[/].")
+        else:
+            out().print(
+                f"The broker holds {len(ids):,} messages for [bold]{user}[/], {visible(ids[0])} to {visible(ids[-1])}."
+            )
+
+
+async def _receipts(channel: AbstractChannel) -> tuple[str, asyncio.Queue[DeliveredMessage]]:
+    """A queue of our own that lasts as long as the command: a receipt that comes later has nowhere to go."""
+    name = f"receipts.{secrets.token_hex(8)}"
+    arrived: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
+
+    async def keep(message: DeliveredMessage) -> None:
+        arrived.put_nowait(message)
+
+    await channel.queue_declare(name, exclusive=True)
+    await channel.queue_bind(name, RECEIPTS, name)
+    await channel.basic_consume(name, keep, no_ack=True)
+    return name, arrived
+
+
+async def _show_receipts(
+    link: Link, arrived: asyncio.Queue[DeliveredMessage], waiting: set[str], *, as_json: bool
+) -> None:
+    """A receipt may come twice; the first one counts."""
+    received: list[Json] = []
+    while waiting:
+        message = await link.next(arrived)
+        receipt: Json = orjson.loads(message.body)
+        if message.header.properties.correlation_id not in waiting:
+            continue
+        waiting.discard(str(message.header.properties.correlation_id))
+        received.append(receipt)
+        if as_json:
+            show_json(receipt)
+    if not as_json:
+        grid = table("~id", "outcome", "-attempts", "~value", "~detail")
+        for r in received:
+            grid.add_row(*cells(r["id"], r["outcome"], r["attempts"], orjson.dumps(r["value"]).decode(), r["detail"]))
+        out().print(grid)
+    if any(receipt["outcome"] != "confirmed" for receipt in received):
+        raise Failure("not every message was confirmed")
