@@ -39,7 +39,9 @@ class Dispatcher:
         self._books = Books()
         self._inboxes = Inboxes()
         rules = Rules(window, max_attempts, linger_seconds, hold_seconds, lease_seconds)
-        self._partitions = [Partition(n, partitions, port, rules, self._books, self._inboxes) for n in range(partitions)]
+        self._partitions = [
+            Partition(n, partitions, port, rules, self._books, self._inboxes) for n in range(partitions)
+        ]
         self._restless: dict[User, None] = {}  # users with a deadline, so that idle ones cost nothing
         self._probes_checked = 0.0
 

@@ -42,7 +42,9 @@ class Port(Protocol):
     def probe(self, inbox: str) -> None:
         """Send the gateway an empty mandatory batch, to learn whether its inbox is there."""
 
-    def record(self, ticket: int, user: str, arrival: Arrival, letter: DeadLetter | None, receipt: Receipt | None) -> None:
+    def record(
+        self, ticket: int, user: str, arrival: Arrival, letter: DeadLetter | None, receipt: Receipt | None
+    ) -> None:
         """Publish a dead letter and/or a receipt, each confirmed, in this order.
 
         Comes back as `Dispatcher.recorded(ticket)` once both are confirmed. The adapter tries again until

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from itertools import count
 
-
 TAKE_OVER_SECONDS = 0.25
 """How long a new owner waits: what the old one was just releasing comes back last (DESIGN, Dispatcher)."""
 

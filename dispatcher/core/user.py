@@ -120,7 +120,7 @@ class User:
             case _ if self.stage is Stage.IDLE:
                 self._port.nack(self.partition, arrival.tag)
             case DeadLetter() as letter:
-                self._close(arrival, Verdict.REJECTED, letter, b"null", letter.detail, 0)
+                self._close(arrival, letter, Receipt(Verdict.REJECTED, detail=letter.detail))
             case Content(id=message) if message in self.flights:
                 self.flights[message].arrivals.append(arrival)
             case Content(id=message) as content:
@@ -248,20 +248,18 @@ class User:
             self._port.tell(inbox, Settled(self.name, message, tuple(names)))
         reason = _REASONS.get(verdict)
         letter = None if reason is None else DeadLetter(reason, detail, attempts)
+        receipt = Receipt(verdict, value, detail, attempts)
         for arrival in flight.arrivals:
-            self._close(arrival, verdict, letter, value, detail, attempts)
+            self._close(arrival, letter, receipt)
 
-    def _close(
-        self, arrival: Arrival, verdict: Verdict, letter: DeadLetter | None, value: bytes, detail: str, attempts: int
-    ) -> None:
-        receipt = Receipt(verdict, value, detail, attempts) if arrival.wants_receipt else None
-        if letter is None and receipt is None:
+    def _close(self, arrival: Arrival, letter: DeadLetter | None, receipt: Receipt) -> None:
+        if letter is None and not arrival.wants_receipt:
             self._port.ack(self.partition, arrival.tag)
             return
         ticket = self._books.ticket(self.partition, arrival.tag, self.name)
-        if letter is not None and verdict is not Verdict.REJECTED:
+        if letter is not None and receipt.verdict is not Verdict.REJECTED:
             self._burying.add(ticket)
-        self._port.record(ticket, self.name, arrival, letter, receipt)
+        self._port.record(ticket, self.name, arrival, letter, receipt if arrival.wants_receipt else None)
 
     def _release(self) -> None:
         """Give everything back in order, then begin again if somebody came meanwhile."""

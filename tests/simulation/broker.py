@@ -15,7 +15,7 @@ from tests.simulation.events import Message
 from tests.simulation.queue import Queue
 
 
-class BrokerDown(Exception):  # noqa: N818 -- it says what is the case
+class BrokerDown(Exception):
     """Nobody listens."""
 
 

@@ -73,6 +73,10 @@ class Socket:
         self._down = max(self._down, self._world.now + self._world.delay())
         self._world.at(self._down, lambda: self._client.disconnected(self))
 
+    def replace(self) -> None:
+        self._down = max(self._down, self._world.now + self._world.delay())
+        self._world.at(self._down, lambda: None if self.severed else self._client.replaced(self))
+
     def gateway_died(self) -> None:
         self.severed = True
         self._world.later(self._world.delay(), lambda: self._client.disconnected(self))
@@ -82,7 +86,8 @@ class Socket:
         self.severed = True
         self._world.later(self._world.random.uniform(0.1, 18), lambda: self._client.disconnected(self))
         self._world.later(
-            self._world.random.uniform(5, 18), lambda: self._gateway.soon(lambda: self._gateway.socket_gone(self.session))
+            self._world.random.uniform(5, 18),
+            lambda: self._gateway.soon(lambda: self._gateway.socket_gone(self.session)),
         )
 
 
@@ -140,6 +145,11 @@ class Client:
     def _give_up(self, socket: Socket) -> None:
         """Its connect timeout."""
         socket.close_from_client()
+        self.disconnected(socket)
+
+    def replaced(self, socket: Socket) -> None:
+        """Told to stay away, for another session of its user."""
+        self.wanted = False
         self.disconnected(socket)
 
     def received(self, socket: Socket, message: str, uid: int) -> None:

@@ -1,4 +1,4 @@
-"""A dispatcher in the simulation: the real core over the simulated broker, as `dispatcher/` has it over the real one."""
+"""A dispatcher in the simulation: the real core over the simulated broker, as `dispatcher/` has it over RabbitMQ."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dispatcher.core.delivery import Arrival
 from dispatcher.core.dispatcher import Dispatcher
 from shared import names
 from shared.message import Content, DeadLetter, Reason, Receipt
-from shared.wire import Batch, Entry, Lease, LeaseKind, Outcome, encode_lease
+from shared.wire import Batch, Entry, Lease, LeaseKind, encode_lease
 from tests.simulation.channel import Channel
-from tests.simulation.events import CancelOk, Cancelled, ChannelClosed, Confirmed, Delivered, Event, Returned
+from tests.simulation.events import Cancelled, CancelOk, ChannelClosed, Confirmed, Delivered, Event, Returned
 from tests.simulation.history import Post
 from tests.simulation.link import Link
 from tests.simulation.service import Service
@@ -232,7 +232,9 @@ class DispatcherNode(Service):
 
     def links(self) -> list[Link]:
         return (
-            [] if self.generation is None else [self.generation.consuming, self.generation.publishing, self.generation.admin]
+            []
+            if self.generation is None
+            else [self.generation.consuming, self.generation.publishing, self.generation.admin]
         )
 
     def start_over(self, link: Link | None = None) -> None:
@@ -264,7 +266,3 @@ class DispatcherNode(Service):
             return
         self._number += 1
         self.generation = Generation(self, self._number)
-
-
-def outcomes_parcel(outcomes: list[Outcome]) -> Parcel:
-    return Parcel(outcomes)

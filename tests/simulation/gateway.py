@@ -78,10 +78,15 @@ class GatewayNode(Service):
             self.world.later(self.world.delay(), lambda: self.soon(lambda: self.socket_gone(session)))
 
     def replace(self, session: str) -> None:
-        self.cut(session, "replaced")
+        socket = self.sockets.get(session)
+        if socket is not None:
+            socket.replace()
+            self.world.later(self.world.delay(), lambda: self.soon(lambda: self.socket_gone(session)))
 
     def announce(self, lease: Lease) -> None:
-        self._publish(names.SESSIONS_EXCHANGE, names.sessions_queue(self.world.partition(lease.user)), encode_lease(lease))
+        self._publish(
+            names.SESSIONS_EXCHANGE, names.sessions_queue(self.world.partition(lease.user)), encode_lease(lease)
+        )
 
     def report(self, reply: str, outcome: Outcome) -> None:
         outbox = self._outboxes.setdefault(reply, [])

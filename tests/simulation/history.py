@@ -1,5 +1,6 @@
 """What happened in a simulated world, and the invariants I1 to I5 checked as it happens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -37,12 +38,14 @@ class Memory:
 class History:
     """`open` has each user's messages that nobody has settled, in the order of the queue."""
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, note_expired: Callable[[str], None]) -> None:
         self.window = window
+        self._note_expired = note_expired
         self.posts: dict[int, Post] = {}
         self.open: dict[str, dict[int, Post]] = {}
         self.confirmed: set[tuple[str, str]] = set()
         self.dead: set[int] = set()
+        self.taken: set[int] = set()  # expired, purged or deleted on purpose
         self.receipts: set[int] = set()
         self.sessions: dict[str, Memory] = {}
         self.deliveries = 0
@@ -67,6 +70,7 @@ class History:
         if in_flight > self.window:
             raise Violation(f"I5: {session} has {in_flight} in flight")
         if post.key not in memory.sent:
+            self._note_expired(memory.user)
             for earlier in self.open.get(post.user, {}).values():
                 if earlier.uid >= uid:
                     break
@@ -91,12 +95,14 @@ class History:
         self.dead.add(uid)
         self._gone(uid)
 
-    def expired(self, uid: int) -> None:
+    def removed(self, uid: int) -> None:
+        """It expired, or an operator removed it."""
+        self.taken.add(uid)
         self._gone(uid)
 
     def acked(self, post: Post) -> None:
         """The broker forgets it: I2, and so I1."""
-        if post.uid not in self.dead and (post.user, post.key) not in self.confirmed:
+        if post.uid not in self.dead and post.uid not in self.taken and (post.user, post.key) not in self.confirmed:
             raise Violation(f"I2: {post} was acked, but nobody confirmed it")
         if post.reply_to and post.uid not in self.receipts:
             raise Violation(f"I2: {post} was acked before its receipt was out")

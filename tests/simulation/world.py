@@ -10,7 +10,6 @@ from itertools import count
 from random import Random
 
 from shared import names
-from shared.wire import Batch
 from tests.simulation.broker import Broker
 from tests.simulation.channel import Channel
 from tests.simulation.client import Client, Mood
@@ -34,7 +33,7 @@ class World:
     hold_seconds = 30.0
     lease_seconds = 900.0
     partitions = 2
-    session_limit = 0
+    single_active_consumer = True
 
     def __init__(self, seed: int, *, renewals: bool = False) -> None:
         self.seed = seed
@@ -42,7 +41,9 @@ class World:
         self.now = 0.0
         self.steps = 0
         self.renew_seconds = 20.0 if renewals else 1e9
-        self.history = History(self.window)
+        self.session_limit = self.random.choice([0, 0, 0, 1])
+        self.history = History(self.window, self._note_expired)
+        self._expired_seen = {"alice": 0, "bob": 0}
         self.broker = Broker()
         self.links: dict[Connection, Link] = {}
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -101,7 +102,7 @@ class World:
 
     def _notify(self, notice: object) -> None:
         if notice in self.broker.pending:
-            self.broker.run(notice)  # type: ignore[arg-type]  # it came from there
+            self.broker.run(notice)
             self._notices -= 1
 
     # --- the broker ----------------------------------------------------------------------
@@ -124,7 +125,7 @@ class World:
         return channel.declare_queue(names.sessions_queue(partition), single_active_consumer=True)
 
     def declare_user(self, channel: Channel, user: str) -> None:
-        channel.declare_queue(names.user_queue(user), single_active_consumer=True)
+        channel.declare_queue(names.user_queue(user), single_active_consumer=self.single_active_consumer)
         channel.bind(names.user_queue(user), names.MESSAGES, user)
 
     def partition(self, user: str) -> int:
@@ -157,7 +158,8 @@ class World:
         return held.message if held is not None and isinstance(held.message, Post) else None
 
     def publish(self) -> None:
-        if not self.broker.running:
+        user = self.random.choice(self.users)
+        if not self.broker.running or names.user_queue(user) not in self.broker.queues:
             return
         if self._publisher.closed:
             self._publisher = self.broker.connect("publisher").channel()
@@ -165,11 +167,23 @@ class World:
         chance = self.random.random
         message_id = f"m{uid}" if chance() < 0.85 else None
         if message_id and self.history.posts and chance() < 0.1:
-            message_id = self.random.choice(list(self.history.posts.values())).message_id  # a publisher that tries again
-        post = Post(uid, self.random.choice(self.users), message_id)
+            message_id = self.random.choice(
+                list(self.history.posts.values())
+            ).message_id  # a publisher that tries again
+        post = Post(uid, user, message_id)
         post.poison, post.bad, post.reply_to = chance() < 0.02, chance() < 0.03, chance() < 0.1
+        post.expiration = chance() * 20 if chance() < 0.05 else None
         self.history.published(post)
         self._publisher.publish(names.MESSAGES, post.user, post)
+
+    def _note_expired(self, user: str) -> None:
+        """The broker dropped messages whose time was up: tell the history."""
+        queue = self.broker.queues.get(names.user_queue(user))
+        if queue is not None:
+            for post in queue.expired[self._expired_seen[user] :]:
+                if isinstance(post, Post):
+                    self.history.removed(post.uid)
+            self._expired_seen[user] = len(queue.expired)
 
     # --- what goes wrong -----------------------------------------------------------------
 
@@ -221,6 +235,7 @@ class World:
             lambda: self._sever(connection),
             lambda: self._close(connection),
             self._restart_broker,
+            lambda: self._delete_queue(client.user),
             self._toggle_slowness,
         ]
 
@@ -255,6 +270,22 @@ class World:
             link.closed_by_broker()
         self.later(self.random.uniform(0.1, 5.0), self.broker.start)
 
+    def _delete_queue(self, user: str) -> None:
+        """An operator deletes or purges it: what it held is gone on purpose, unless a client confirms it yet."""
+        queue = self.broker.queues.get(names.user_queue(user))
+        if queue is None or self.random.random() < 0.6:
+            return
+        purged = self.random.random() < 0.5
+        for post in queue.ready if purged else (*queue.ready, *queue.unacked):
+            if isinstance(post, Post):
+                self.history.removed(post.uid)
+        if purged:
+            self.broker.purge_queue(queue.name)
+        else:
+            self._note_expired(user)
+            self.broker.delete_queue(queue.name)
+            self._expired_seen[user] = 0
+
     def _toggle_slowness(self) -> None:
         self._slow = self.random.choice([0.002, 0.01, 0.1, 0.5])
 
@@ -272,10 +303,13 @@ class World:
 
     def _check_delivered(self) -> None:
         for user in self.users:
+            self._note_expired(user)
             left = [post for post in self.history.open.get(user, {}).values() if not post.poison]
             if left:
                 raise Violation(f"I7: {left[:3]} of {user} were never confirmed; {self.describe(user)}")
-            queue = self.broker.queues[names.user_queue(user)]
+            queue = self.broker.queues.get(names.user_queue(user))
+            if queue is None:
+                raise Violation(f"{user} is here, but has no queue")
             stuck = [post for post in (*queue.ready, *queue.unacked) if isinstance(post, Post) and not post.poison]
             if stuck:
                 raise Violation(f"I7: {stuck[:3]} is still in the queue; {self.describe(user)}")
@@ -283,6 +317,7 @@ class World:
                 raise Violation(f"I1: the broker dropped {queue.dropped}")
         for post in self.history.posts.values():
             settled = (post.user, post.key) in self.history.confirmed or post.uid in self.history.dead
+            settled = settled or post.uid in self.history.taken
             if not settled and not post.poison:
                 raise Violation(f"I1: {post} is nowhere")
 
@@ -304,7 +339,4 @@ class World:
         partition = self.partition(user)
         cores = [node.generation.core for node in self.dispatchers if node.generation]
         owners = [core for core in cores if partition in core.owned]
-        return f"{self.broker.queues[names.user_queue(user)]}, owners {[list(core.users) for core in owners]}"
-
-
-__all__ = ["Batch", "World"]
+        return f"{self.broker.queues.get(names.user_queue(user))}, owners {[list(core.users) for core in owners]}"
