@@ -112,7 +112,7 @@ async def _bind(listen: ListenAddress) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(2048)
-        listener.setblocking(False)
+        listener.settimeout(0)
     except OSError as err:
         listener.close()
         raise CannotListen(f"cannot listen on {listen}: {err.strerror}") from err

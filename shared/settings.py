@@ -125,8 +125,7 @@ def load(cls: type[_S]) -> _S:
         lines = [_line(cls, error["loc"], error["msg"]) for error in err.errors(include_input=False, include_url=False)]
     except BadSecretFile as err:
         lines = [str(err)]
-    for line in lines:
-        print(line, file=sys.stderr)
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
     raise SystemExit(EXIT_BAD_SETTING)
 
 
