@@ -7,6 +7,8 @@ to somebody else, so whoever owns a connection drops everything that it knew and
 import asyncio
 import random
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import aio_pika
@@ -30,6 +32,14 @@ _FAILURES = (aiormq.exceptions.AMQPError, OSError, EOFError, TimeoutError, async
 
 class BrokerAway(Exception):
     """No broker could be reached, or the one we had is gone. Never names a password."""
+
+
+class Refused(Exception):
+    """The broker refused a call and closed the channel that it came on; the connection lives."""
+
+
+class Mismatch(Refused):
+    """What was declared exists already, with other arguments."""
 
 
 class Backoff:
@@ -130,6 +140,24 @@ def lost(connection: AbstractConnection) -> asyncio.Future[str]:
 
     wire(connection).closing.add_done_callback(note)
     return gone
+
+
+@contextmanager
+def calling(what: str) -> Iterator[None]:
+    """Around calls on a channel: raises `Mismatch`, `Refused` or `BrokerAway` where aiormq raises its own."""
+    try:
+        yield
+    except aiormq.exceptions.ChannelPreconditionFailed as err:
+        raise Mismatch(f"{what}: {err}") from err
+    except aiormq.exceptions.AMQPChannelError as err:
+        raise Refused(f"{what}: {err}") from err
+    except asyncio.CancelledError as err:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise BrokerAway(f"{what}: the channel was closed") from err  # which is how aiormq puts it
+    except _FAILURES as err:
+        raise BrokerAway(f"{what}: {str(err) or type(err).__name__}") from err
 
 
 def heartbeat_seconds(connection: AbstractConnection) -> float:

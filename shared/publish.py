@@ -21,6 +21,10 @@ IN_FLIGHT = 500
 CONFIRM_TIMEOUT_SECONDS = 30.0
 
 
+_HEADER_FRAME_BYTES = 64
+"""What else is in the frame that holds the properties, amply."""
+
+
 class PublishFailed(Exception):
     """The broker does not hold this message, or does not say so."""
 
@@ -62,6 +66,8 @@ class ConfirmedPublisher:
         confirmed message that is not mandatory may have reached no queue.
         """
         message_id = properties.message_id
+        if properties.headers and len(_marshalled(properties)) > self._channel.max_content_size - _HEADER_FRAME_BYTES:
+            raise Unsendable("the properties do not fit into one frame")  # the broker would end the connection
         async with self._line:
             while message_id and (other := self._under_way.get(message_id)) is not None:
                 await other.wait()
@@ -100,3 +106,10 @@ class ConfirmedPublisher:
                 del self._under_way[message_id]
                 done.set()
             self._free.release()
+
+
+def _marshalled(properties: Basic.Properties) -> bytes:
+    try:
+        return properties.marshal()
+    except (TypeError, ValueError, OverflowError) as err:
+        raise Unsendable(str(err)) from err

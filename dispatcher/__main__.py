@@ -1,0 +1,41 @@
+"""`python -m dispatcher`: one dispatcher, configured by the environment."""
+
+import asyncio
+import sys
+
+from dispatcher.app import run
+from dispatcher.settings import Settings
+from shared import log
+from shared.http import CannotListen
+from shared.settings import help_text, load
+
+_INTRO = """usage: python -m dispatcher
+
+Reads the queues of connected users, forwards to gateways, and acks the broker once a client confirmed."""
+
+
+def main() -> int:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        sys.stdout.write(help_text(Settings, _INTRO) + "\n")
+        return 0
+    settings = load(Settings)
+    log.configure(settings.log_level, settings.log_format)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(run(settings))
+    except CannotListen as err:
+        log.get(__name__).error("cannot start", reason=str(err))
+        return 1
+    return 0
+
+
+def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":
+    try:
+        import uvloop  # noqa: PLC0415 -- there is none for Windows and PyPy
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""One generation of a dispatcher: three connections, one inbox, one core, that live and die together.
+
+When one connection is lost, all are closed and everything that was known is dropped: the broker has the messages
+and the leases, the gateways have the sessions, and a fresh generation asks both. A process that was stopped, or
+cut off, for longer than the heartbeat must take itself for replaced, so it starts over before it sends anything.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+
+from aio_pika.abc import AbstractConnection
+
+from dispatcher.admin import CHANNELS, Admin
+from dispatcher.core.dispatcher import Dispatcher
+from dispatcher.inbox import Inbox
+from dispatcher.life import Life
+from dispatcher.link import Link
+from dispatcher.metrics import Metrics
+from dispatcher.record import Recorder
+from dispatcher.settings import Settings
+from dispatcher.settle import Flusher
+from dispatcher.tell import Teller
+from dispatcher.unrouted import REOPEN_SECONDS, Reader
+from shared import broker
+from shared.broker import BrokerAway
+from shared.names import dispatcher_inbox
+from shared.publish import ConfirmedPublisher
+
+TICK_SECONDS = 0.05
+
+
+class Generation:
+    """`id` is fresh for each; `core` is there once it serves."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.id = secrets.token_hex(8)
+        self._settings = settings
+        self._metrics = metrics
+        self._life = Life()
+        self._connections: list[AbstractConnection] = []
+        self._link: Link | None = None
+        self._reader: Reader | None = None
+        self._idle = asyncio.Event()
+
+    @property
+    def core(self) -> Dispatcher | None:
+        return self._link.core if self._link else None
+
+    @property
+    def unsettled(self) -> int:
+        """Messages that are held, of users and of newcomers."""
+        return (self._link.unsettled if self._link else 0) + (len(self._reader) if self._reader else 0)
+
+    async def run(self, serving: Callable[[], None]) -> None:
+        """Until a connection is lost: raises `BrokerAway`. Calls `serving` once it takes messages."""
+        try:
+            await self._open()
+            serving()
+            await asyncio.shield(self._life.over)
+        finally:
+            self._life.end("closed")
+            # The connections first: that ends every call that waits for the broker, which cancelling would not.
+            await asyncio.gather(*(broker.close(connection) for connection in self._connections))
+            await self._life.stop_tasks()
+
+    async def drain(self, seconds: float) -> None:
+        """Take nothing more, and wait so long for the outcomes of what is in flight."""
+        if self._link is None:
+            return
+        self._link.take_no_more()
+        self._idle.clear()  # the next tick looks again
+        idle = asyncio.create_task(self._idle.wait())
+        self._life.over.add_done_callback(lambda _: idle.cancel())
+        await asyncio.wait({idle}, timeout=seconds)
+        idle.cancel()
+        if not self._life.over.done():
+            await self._link.flush()
+
+    async def _open(self) -> None:
+        life, settings, metrics = self._life, self._settings, self._metrics
+        for purpose in ("consume", "publish", "admin"):
+            self._connections.append(await broker.connect(settings, f"dispatcher {self.id} {purpose}"))
+        for connection in self._connections:
+            broker.lost(connection).add_done_callback(lambda lost: life.end(lost.result()))
+        consuming = broker.wire(self._connections[0])
+        life.patience_seconds = broker.heartbeat_seconds(self._connections[0]) or broker.HEARTBEAT_SECONDS
+
+        admin = Admin(broker.wire(self._connections[2]), settings.broker_queue_type, metrics)
+        await admin.prepare()
+        control, batches, records, moves = [await self._publisher() for _ in range(4)]
+        recorder = Recorder(records, admin.prepare, metrics)
+        flusher = Flusher()
+        inbox = dispatcher_inbox(self.id)
+        teller = Teller(batches, reply=inbox, window=settings.dispatcher_window, metrics=metrics, spawn=life.spawn)
+        link = Link(
+            settings=settings,
+            metrics=metrics,
+            life=life,
+            consuming=consuming,
+            control=control,
+            admin=admin,
+            recorder=recorder,
+            flusher=flusher,
+            teller=teller,
+        )
+        ended = await Inbox(inbox, metrics, link.reported).open(consuming)
+        ended.add_done_callback(lambda _: life.end("the dispatcher's own inbox is gone"))
+
+        def new_reader() -> Reader:
+            return Reader(
+                publisher=moves, admin=admin, recorder=recorder, flusher=flusher, metrics=metrics, spawn=life.spawn
+            )
+
+        self._link, self._reader = link, new_reader()
+        life.beat()
+        life.spawn(self._tick(link), "tick")
+        life.spawn(flusher.run(), "acks")
+        life.spawn(teller.run(life.is_current, link.returned), "tell")
+        for number in range(CHANNELS):
+            life.spawn(admin.work(), f"declare {number}")
+        life.spawn(admin.count(link.counted), "count")
+        life.spawn(self._first_contact(new_reader), "unrouted")
+        link.tell_core(link.core.start)
+
+    async def _publisher(self) -> ConfirmedPublisher:
+        with broker.calling("opening a channel"):
+            return ConfirmedPublisher(await broker.wire(self._connections[1]).channel())
+
+    async def _tick(self, link: Link) -> None:
+        consuming = self._connections[0]
+        while self._life.is_current():
+            now = self._life.beat()
+            if broker.heartbeat_seconds(consuming) and broker.silent_seconds(consuming) > self._life.patience_seconds:
+                raise BrokerAway(f"the broker has sent nothing for {broker.silent_seconds(consuming):.1f} s")
+            link.tell_core(link.core.tick)
+            if self._reader is not None:
+                self._reader.tick(now)
+            if not link.unsettled:
+                self._idle.set()
+            else:
+                self._idle.clear()
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _first_contact(self, new_reader: Callable[[], Reader]) -> None:
+        while self._reader is not None:
+            await self._reader.run(broker.wire(self._connections[0]))
+            await asyncio.sleep(REOPEN_SECONDS)
+            self._reader = new_reader()

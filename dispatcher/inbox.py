@@ -1,0 +1,57 @@
+"""The dispatcher's own inbox: an exclusive queue, gone with its connection, in which gateways report outcomes."""
+
+import asyncio
+from collections.abc import Callable
+
+from aiormq.abc import AbstractConnection, DeliveredMessage
+
+from dispatcher.metrics import Metrics
+from shared import log
+from shared.broker import BrokerAway, Refused, calling
+from shared.names import DISPATCHERS_EXCHANGE
+from shared.wire import Outcome, Unreadable, decode_outcomes
+
+_log = log.get(__name__)
+
+
+class Inbox:
+    """`reported` is called with each batch of outcomes."""
+
+    def __init__(self, name: str, metrics: Metrics, reported: Callable[[list[Outcome]], None]) -> None:
+        self.name = name
+        self._metrics = metrics
+        self._reported = reported
+        self._warned = False
+
+    async def open(self, connection: AbstractConnection) -> asyncio.Future[object]:
+        """Raises `BrokerAway`. The future ends with the channel, which must never happen."""
+        try:
+            with calling("the inbox"):
+                channel = await connection.channel(publisher_confirms=False)
+                await channel.queue_declare(self.name, exclusive=True)
+                await channel.queue_bind(self.name, DISPATCHERS_EXCHANGE, self.name)
+                # Without acks: what is lost here is lost with the generation, and asked for again.
+                await channel.basic_consume(self.name, self._on_message, no_ack=True)
+        except Refused as err:
+            raise BrokerAway(str(err)) from err
+        ended = asyncio.get_running_loop().create_future()
+
+        def end(_: object) -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        channel.closing.add_done_callback(end)
+        channel.on_consumer_cancel_callbacks.add(end)
+        return ended
+
+    async def _on_message(self, message: DeliveredMessage) -> None:
+        try:
+            outcomes = decode_outcomes(message.body)
+        except Unreadable as err:
+            self._metrics.unreadable.inc()
+            if not self._warned:
+                self._warned = True
+                _log.warning("outcomes cannot be read; is a gateway of another version?", reason=str(err))
+            return
+        self._metrics.outcomes.inc(len(outcomes))
+        self._reported(outcomes)

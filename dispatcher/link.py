@@ -1,0 +1,196 @@
+"""Between the core and the broker: the core's orders out (`Port`), the broker's facts in."""
+
+import asyncio
+from collections.abc import Callable
+
+from aiormq.abc import AbstractConnection, DeliveredMessage
+from pamqp.commands import Basic
+
+from dispatcher.admin import Admin
+from dispatcher.arrivals import Arrivals, Original
+from dispatcher.consume import Lane
+from dispatcher.core.delivery import Arrival
+from dispatcher.core.dispatcher import Dispatcher
+from dispatcher.life import Life
+from dispatcher.metrics import Metrics
+from dispatcher.record import Recorder
+from dispatcher.settings import Settings
+from dispatcher.settle import Flusher
+from dispatcher.tell import Teller
+from shared import log
+from shared.message import DeadLetter, Receipt
+from shared.names import SESSIONS_EXCHANGE, sessions_queue
+from shared.publish import ConfirmedPublisher, PublishFailed
+from shared.wire import Entry, Lease, LeaseKind, Outcome, encode_lease
+
+_TRANSIENT = 1
+
+_log = log.get(__name__)
+
+
+class Link:
+    """Implements `dispatcher.core.ports.Port` and `dispatcher.consume.LaneFacts`.
+
+    No fact reaches the core once the generation is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        metrics: Metrics,
+        life: Life,
+        consuming: AbstractConnection,
+        control: ConfirmedPublisher,
+        admin: Admin,
+        recorder: Recorder,
+        flusher: Flusher,
+        teller: Teller,
+    ) -> None:
+        self._window = settings.dispatcher_window
+        self._metrics = metrics
+        self._life = life
+        self._consuming = consuming
+        self._control = control
+        self._admin = admin
+        self._recorder = recorder
+        self._flusher = flusher
+        self._teller = teller
+        self._arrivals = Arrivals(settings.max_message_bytes)
+        self._lanes: dict[int, Lane] = {}
+        self._draining = False
+        self.core = Dispatcher(
+            self,
+            window=settings.dispatcher_window,
+            max_attempts=settings.dispatcher_max_attempts,
+            linger_seconds=settings.dispatcher_linger_seconds,
+        )
+
+    @property
+    def unsettled(self) -> int:
+        """Deliveries to users that are neither acked nor given back, and records that are not confirmed."""
+        return sum(len(lane.unsettled) for lane in self._lanes.values()) + self.core.recording
+
+    def take_no_more(self) -> None:
+        """What is in flight may still be confirmed and acked."""
+        self._draining = True
+        for lane in self._lanes.values():
+            lane.cancel_all()
+
+    async def flush(self) -> None:
+        for lane in list(self._lanes.values()):
+            await lane.flush()
+
+    # --- facts ----------------------------------------------------------------------------
+
+    def tell_core(self, fact: Callable[[float], None]) -> None:
+        if not self._life.is_current():
+            return
+        try:
+            fact(asyncio.get_running_loop().time())
+        except Exception as err:  # noqa: BLE001 -- a bug: aiormq would only log it, but it must end the process
+            self._life.fail(err)
+
+    def reported(self, outcomes: list[Outcome]) -> None:
+        self.tell_core(lambda now: self.core.outcomes(outcomes, now))
+
+    def returned(self, inbox: str) -> None:
+        self.tell_core(lambda now: self.core.returned(inbox, now))
+
+    def counted(self, count: int) -> None:
+        self.tell_core(lambda now: self.core.dispatchers(count, now))
+
+    def leased(self, partition: int, tag: int, body: bytes) -> None:
+        self.tell_core(lambda now: self.core.leased(partition, tag, body, now))
+
+    def delivered(self, partition: int, user: str, tag: int, message: DeliveredMessage) -> None:
+        self._metrics.deliveries.inc()
+        self.tell_core(lambda now: self.core.arrived(partition, user, self._arrivals.arrival(tag, message, now), now))
+
+    def cancelled(self, partition: int, user: str) -> None:
+        self.tell_core(lambda now: self.core.cancelled(user, now))
+
+    def consumer_lost(self, partition: int, user: str) -> None:
+        _log.warning("queue was deleted while its user is connected; it is made anew", user=user)
+        self.tell_core(lambda now: self.core.consumer_lost(user, now))
+
+    def lane_lost(self, partition: int, reason: str) -> None:
+        if self._life.is_current():
+            _log.warning("partition lost; it is entered again", partition=partition, reason=reason)
+        self._lanes.pop(partition, None)
+        self.tell_core(lambda now: self.core.partition_lost(partition, now))
+
+    # --- orders ---------------------------------------------------------------------------
+
+    def ack(self, partition: int, tag: int) -> None:
+        if (lane := self._lanes.get(partition)) is not None:
+            if tag in lane.unsettled:
+                self._metrics.acked.inc()
+            lane.ack(tag)
+
+    def nack(self, partition: int, tag: int) -> None:
+        if (lane := self._lanes.get(partition)) is not None:
+            self._metrics.requeued.inc()
+            lane.nack(tag)
+
+    def declare(self, user: str) -> None:
+        self._admin.open_queue(user, lambda user: self.tell_core(lambda now: self.core.declared(user, now)))
+
+    def consume(self, partition: int, user: str) -> None:
+        if not self._draining and (lane := self._lanes.get(partition)) is not None:
+            lane.consume(user)
+
+    def cancel(self, partition: int, user: str) -> None:
+        if (lane := self._lanes.get(partition)) is not None:
+            lane.cancel(user)
+
+    def tell(self, inbox: str, entry: Entry) -> None:
+        self._teller.tell(inbox, entry)
+
+    def probe(self, inbox: str) -> None:
+        self._teller.probe(inbox)
+
+    def record(
+        self, ticket: int, user: str, arrival: Arrival, letter: DeadLetter | None, receipt: Receipt | None
+    ) -> None:
+        assert isinstance(arrival.original, Original)  # noqa: S101 -- `Arrivals` put it there
+        self._life.spawn(self._record(ticket, user, arrival.original, letter, receipt), "record")
+
+    def enter(self, partition: int) -> None:
+        if not self._draining:
+            lane = self._lanes[partition] = Lane(partition, self._window, self, self._flusher)
+            self._life.spawn(self._run(lane), f"partition {partition}")
+
+    def leave(self, partition: int) -> None:
+        if (lane := self._lanes.pop(partition, None)) is not None:
+            lane.leave()
+
+    # --- how ------------------------------------------------------------------------------
+
+    async def _run(self, lane: Lane) -> None:
+        await lane.run(self._consuming, lambda: self._life.spawn(self._greet(lane.partition), "hello"))
+        # Also when it was lost: the core knows whether it waits for this.
+        self.tell_core(lambda now: self.core.left(lane.partition, now))
+
+    async def _greet(self, partition: int) -> None:
+        """Whoever gets this owns the partition, even if there is no lease in it."""
+        try:
+            await self._control.publish(
+                encode_lease(Lease(kind=LeaseKind.HELLO)),
+                Basic.Properties(delivery_mode=_TRANSIENT),
+                exchange=SESSIONS_EXCHANGE,
+                routing_key=sessions_queue(partition),
+                mandatory=True,
+            )
+        except PublishFailed as err:
+            _log.warning("partition cannot be greeted", partition=partition, reason=str(err))
+            await self._admin.prepare()  # the queue or its binding was deleted
+
+    async def _record(
+        self, ticket: int, user: str, original: Original, letter: DeadLetter | None, receipt: Receipt | None
+    ) -> None:
+        if letter is not None:
+            await self._recorder.bury(user, original, letter)
+        if receipt is not None:
+            await self._recorder.tell_publisher(user, original, receipt)
+        self.tell_core(lambda now: self.core.recorded(ticket, now))

@@ -1,0 +1,91 @@
+"""Dead letters and receipts: what must be safe in the broker before the original is acked."""
+
+import time
+from collections.abc import Awaitable, Callable
+
+import orjson
+from pamqp.commands import Basic
+
+from dispatcher.arrivals import Original
+from dispatcher.metrics import Metrics
+from shared import log
+from shared.broker import Backoff
+from shared.message import DeadLetter, Receipt
+from shared.moved import PERSISTENT, moved, own_message_id
+from shared.names import DEAD_LETTERS, RECEIPTS
+from shared.publish import ConfirmedPublisher, PublishFailed, Returned, Unsendable
+
+DETAIL_CHARACTERS = 1000
+
+_log = log.get(__name__)
+
+
+class Recorder:
+    """Each call returns once the broker has confirmed. Raises `BrokerAway`; all else is tried again."""
+
+    def __init__(self, publisher: ConfirmedPublisher, repair: Callable[[], Awaitable[None]], metrics: Metrics) -> None:
+        """`repair` declares the topology anew: somebody deleted the queue of the dead letters."""
+        self._publisher = publisher
+        self._repair = repair
+        self._metrics = metrics
+
+    async def bury(self, user: str, original: Original, letter: DeadLetter) -> None:
+        properties = _dead(moved(original.properties, keep_expiration=False), user, letter)
+        backoff = Backoff(0.5, 10.0)
+        while True:
+            try:
+                await self._publisher.publish(
+                    original.body, properties, exchange=DEAD_LETTERS, routing_key=user, mandatory=True
+                )
+            except Unsendable as err:
+                _log.warning("dead letter loses its properties", user=user, reason=str(err))
+                properties = _dead(Basic.Properties(delivery_mode=PERSISTENT), user, letter)
+            except PublishFailed as err:
+                _log.warning("dead letter not taken; tried again", user=user, reason=str(err))
+                await backoff.wait()
+                if isinstance(err, Returned):
+                    await self._repair()
+            else:
+                self._metrics.dead_lettered.labels(letter.reason.value).inc()
+                return
+
+    async def tell_publisher(self, user: str, original: Original, receipt: Receipt) -> None:
+        """Not mandatory: who binds no queue wants no receipt."""
+        asked = original.properties
+        body = orjson.dumps(
+            {
+                "id": own_message_id(asked),
+                "user": user,
+                "outcome": receipt.verdict.value,
+                "value": orjson.Fragment(receipt.value),
+                "detail": receipt.detail,
+                "attempts": receipt.attempts,
+                "settled_at": int(time.time() * 1000),
+            }
+        )
+        properties = Basic.Properties(
+            content_type="application/json", correlation_id=asked.correlation_id, delivery_mode=PERSISTENT
+        )
+        backoff = Backoff(0.5, 10.0)
+        while True:
+            try:
+                await self._publisher.publish(
+                    body, properties, exchange=RECEIPTS, routing_key=asked.reply_to or "", mandatory=False
+                )
+            except PublishFailed as err:
+                _log.warning("receipt not taken; tried again", user=user, reason=str(err))
+                await backoff.wait()
+            else:
+                self._metrics.receipts.inc()
+                return
+
+
+def _dead(properties: Basic.Properties, user: str, letter: DeadLetter) -> Basic.Properties:
+    headers = {
+        "reason": letter.reason.value,
+        "detail": letter.detail[:DETAIL_CHARACTERS],
+        "user": user,
+        "attempts": letter.attempts,
+    }
+    properties.headers = {**(properties.headers or {}), **headers}
+    return properties

@@ -1,0 +1,142 @@
+"""Reads `unrouted` for the rules of first contact (`core/unrouted.py`), and puts its messages where they belong."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import cast
+
+from aiormq import Channel
+from aiormq.abc import AbstractConnection, DeliveredMessage
+from pamqp.commands import Basic
+
+from dispatcher.admin import Admin
+from dispatcher.arrivals import Original
+from dispatcher.core.unrouted import Unrouted
+from dispatcher.metrics import Metrics
+from dispatcher.record import Recorder
+from dispatcher.settle import Flusher, Settlements
+from shared import log
+from shared.broker import Refused, calling
+from shared.message import DeadLetter
+from shared.moved import PERSISTENT, moved
+from shared.names import UNROUTED, user_queue
+from shared.publish import ConfirmedPublisher, PublishFailed, Unsendable
+
+PREFETCH = 1000
+REOPEN_SECONDS = 1.0
+
+_log = log.get(__name__)
+
+
+class Reader:
+    """One channel on `unrouted`, and what is known of its messages. Answers that come too late are dropped."""
+
+    def __init__(
+        self,
+        *,
+        publisher: ConfirmedPublisher,
+        admin: Admin,
+        recorder: Recorder,
+        flusher: Flusher,
+        metrics: Metrics,
+        spawn: Callable[[Coroutine[None, None, None], str], None],
+    ) -> None:
+        self._publisher = publisher
+        self._admin = admin
+        self._recorder = recorder
+        self._metrics = metrics
+        self._spawn = spawn
+        self._settlements = Settlements(flusher)
+        self._originals: dict[int, Original] = {}
+        self._rules = Unrouted(self)
+        self._ended = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def tick(self, now: float) -> None:
+        if not self._ended.is_set():
+            self._rules.tick(now)
+
+    async def run(self, connection: AbstractConnection) -> None:
+        """Until the channel is lost. Raises `BrokerAway`; make a new reader after a moment."""
+        try:
+            with calling(f"reading {UNROUTED}"):
+                channel = cast("Channel", await connection.channel(publisher_confirms=False))
+                channel.closing.add_done_callback(lambda _: self._ended.set())
+                channel.on_consumer_cancel_callbacks.add(lambda _: self._ended.set())
+                self._settlements.attach(channel)
+                await channel.basic_qos(prefetch_count=PREFETCH)
+                await channel.basic_consume(UNROUTED, self._on_message)
+                await self._ended.wait()
+                await channel.close()
+        except Refused as err:
+            _log.warning("cannot read messages for new users; tried again", reason=str(err))
+        finally:
+            self._ended.set()
+
+    # --- what the rules ask (`UnroutedPort`) ----------------------------------------------
+
+    def declare(self, user: str) -> None:
+        self._admin.declare(user, self._unless_ended(self._rules.declared))
+
+    def bind(self, user: str) -> None:
+        self._admin.bind(user, self._unless_ended(self._rules.bound))
+
+    def move(self, user: str, tag: int) -> None:
+        # The tasks reach the publisher in the order in which they are made.
+        self._spawn(self._move(user, tag), "move")
+
+    def bury(self, tag: int, user: str, letter: DeadLetter) -> None:
+        self._spawn(self._bury(user, tag, letter), "bury")
+
+    def ack(self, tag: int) -> None:
+        del self._originals[tag]
+        self._settlements.ack(tag)
+
+    # --- how ------------------------------------------------------------------------------
+
+    async def _on_message(self, message: DeliveredMessage) -> None:
+        if self._ended.is_set():
+            return
+        tag = message.delivery_tag or 0
+        self._originals[tag] = Original(message.body, message.header.properties)
+        self._rules.arrived(message.routing_key or "", tag, _now())
+
+    async def _move(self, user: str, tag: int) -> None:
+        original = self._originals[tag]
+        properties = moved(original.properties, keep_expiration=True)
+        try:
+            try:
+                await self._put(user, original.body, properties)
+            except Unsendable as err:
+                _log.warning("message loses its properties", user=user, reason=str(err))
+                await self._put(user, original.body, Basic.Properties(delivery_mode=PERSISTENT))
+        except PublishFailed as err:
+            _log.warning("message cannot be put into its queue; tried again", user=user, reason=str(err))
+            if not self._ended.is_set():
+                self._rules.failed(tag, _now())
+        else:
+            self._metrics.unrouted_moved.inc()
+            self._safe(tag)
+
+    async def _put(self, user: str, body: bytes, properties: Basic.Properties) -> None:
+        await self._publisher.publish(body, properties, exchange="", routing_key=user_queue(user), mandatory=True)
+
+    async def _bury(self, user: str, tag: int, letter: DeadLetter) -> None:
+        await self._recorder.bury(user, self._originals[tag], letter)
+        self._safe(tag)
+
+    def _safe(self, tag: int) -> None:
+        if not self._ended.is_set():
+            self._rules.moved(tag, _now())
+
+    def _unless_ended(self, fact: Callable[[str, float], None]) -> Callable[[str], None]:
+        def answer(user: str) -> None:
+            if not self._ended.is_set():
+                fact(user, _now())
+
+        return answer
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
