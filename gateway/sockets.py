@@ -5,6 +5,7 @@ handlers for events that a client makes up, forgets callbacks and leaks what fai
 """
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from gateway.tokens import Claims, Code, Refusal, Verifier
 from shared import log
 
 LONGEST_TIMER_SECONDS = 86_400.0
+NUMBERS = 10**12
 
 _log = log.get(__name__)
 
@@ -33,7 +35,6 @@ class Login:
     claims: Claims
     allowance: Allowance
     asked: dict[int, str] = field(default_factory=dict)
-    number: int = 0
     expiry: asyncio.TimerHandle | None = None
 
 
@@ -64,6 +65,9 @@ class Sockets:
         self._publish = publish
         self._tasks = tasks
         self._by_session: dict[str, Connection] = {}
+        # The stock client sends a callback that its application calls late over the connection it has by then,
+        # with the number of the old one. So no two sessions share numbers, of two gateways neither.
+        self._numbers = itertools.count(secrets.randbelow(NUMBERS))
         self.engine: engine.Engine[Login] = engine.Engine(
             settings, metrics, tasks, on_text=self._said, on_gone=self._log_out
         )
@@ -75,12 +79,12 @@ class Sockets:
         if connection is None or connection.session is None:
             return  # its close is on the way to the core
         login = connection.session
-        login.number += 1
-        login.asked[login.number] = message
+        number = next(self._numbers)
+        login.asked[number] = message
         if attachment is None:
-            self.engine.write(connection, packets.event(self._namespace, login.number, "message", event))
+            self.engine.write(connection, packets.event(self._namespace, number, "message", event))
         else:
-            self.engine.write(connection, packets.binary_event(self._namespace, login.number, "message", event))
+            self.engine.write(connection, packets.binary_event(self._namespace, number, "message", event))
             self.engine.write(connection, attachment)
         self._metrics.emitted.inc()
 

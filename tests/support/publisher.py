@@ -11,7 +11,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 
 from shared.names import DEAD_LETTERS, MESSAGES, RECEIPTS, user_queue
 from tests.support.history import Attempted, Buried, Held, History
-from tests.support.until import until
+from tests.support.until import STEP_SECONDS, until
 
 RETRY_SECONDS = 0.1
 GIVE_UP_SECONDS = 60.0
@@ -26,6 +26,7 @@ class Publisher:
     history: History = field(default_factory=list)
     _connection: AbstractConnection | None = None
     _channel: AbstractChannel | None = None
+    _looking: AbstractChannel | None = None
 
     async def __aenter__(self) -> Self:
         await self._open()
@@ -80,21 +81,20 @@ class Publisher:
     async def waiting(self, queue: str) -> int | None:
         """How many messages are ready in a queue (those with a consumer are not counted); None: no such queue."""
         assert self._connection is not None
-        channel = await self._connection.channel()
+        if self._looking is None or self._looking.is_closed:
+            self._looking = await self._connection.channel()
         try:
-            declared = await channel.declare_queue(queue, passive=True)
+            declared = await self._looking.declare_queue(queue, passive=True)
         except aio_pika.exceptions.ChannelNotFoundEntity:
             return None
-        else:
-            return declared.declaration_result.message_count
-        finally:
-            await channel.close()
+        return declared.declaration_result.message_count
 
     async def waits(self, user: str, count: int, *, seconds: float = 15.0) -> None:
         """Wait until so many messages are ready in the user's queue."""
         deadline = asyncio.get_running_loop().time() + seconds
         while (there := await self.waiting(user_queue(user))) != count:
             assert asyncio.get_running_loop().time() < deadline, f"{there} messages wait for {user}, not {count}"
+            await asyncio.sleep(STEP_SECONDS)
 
     async def bind_receipts(self, name: str) -> "asyncio.Queue[tuple[str, dict[str, Any]]]":
         """A queue of one's own for receipts to `name`: correlation id and receipt, as they come."""
@@ -133,6 +133,6 @@ class Publisher:
         self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
 
     async def _close(self) -> None:
-        connection, self._connection, self._channel = self._connection, None, None
+        connection, self._connection, self._channel, self._looking = self._connection, None, None, None
         if connection is not None:
             await connection.close()
