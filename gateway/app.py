@@ -150,7 +150,7 @@ async def run(settings: GatewaySettings) -> None:
         gateway = Gateway(settings, verifier, tasks)
         async with (
             serve(gateway.admin, settings.gateway_admin_listen),
-            serve(gateway.public, settings.gateway_listen) as port,
+            serve(gateway.public, settings.gateway_listen, frame_bytes=settings.frame_bytes) as port,
         ):
             loops = [
                 tasks.create_task(gateway.link.run(), name="broker link"),

@@ -17,7 +17,7 @@ from engineio.packet import MESSAGE, Packet
 from gateway.frames import Frames
 from gateway.metrics import Metrics
 from gateway.settings import GatewaySettings
-from shared.http import FRAME_BYTES, Receive, Scope, Send
+from shared.http import Receive, Scope, Send
 
 LOGIN_SECONDS = 10.0
 """How long a connection may go without a session."""
@@ -59,7 +59,7 @@ class Engine(Generic[S]):
             ping_timeout=settings.gateway_ping_timeout_seconds,
             transports=list(settings.gateway_transports),
             cors_allowed_origins=_origins(settings.gateway_cors_origins),
-            max_http_buffer_size=FRAME_BYTES,
+            max_http_buffer_size=settings.frame_bytes,
             http_compression=False,
             logger=logging.getLogger("engineio.server"),
         )

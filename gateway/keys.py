@@ -59,10 +59,10 @@ def read_url(url: str) -> Callable[[], bytes]:
 def parse_jwks(body: bytes) -> list[Key]:
     """The usable keys of a JWKS. Raises `KeysAway` if there are none."""
     try:
-        listed = orjson.loads(body)["keys"]
+        entries = list(orjson.loads(body)["keys"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as err:
         raise KeysAway("this is no JWKS") from err
-    keys = [key for entry in listed if isinstance(entry, dict) if (key := _key(entry)) is not None]
+    keys = [key for entry in entries if isinstance(entry, dict) if (key := _key(entry)) is not None]
     if not keys:
         raise KeysAway("no key for RS256, ES256 or EdDSA in the JWKS")
     return keys

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from shared.http import FRAME_BYTES
 from shared.settings import BrokerSettings, ListenAddress, TextList
 
 SECRET_BYTES = 32
@@ -46,44 +47,63 @@ def _demo(value: object) -> object:
 class GatewaySettings(BrokerSettings):
     """The gateway's settings. Times are seconds."""
 
-    gateway_listen: ListenAddress = Field(ListenAddress("127.0.0.1", 8000), description="Socket.IO and the demo page")
+    gateway_listen: ListenAddress = Field(
+        default=ListenAddress("127.0.0.1", 8000), description="Socket.IO and the demo page"
+    )
     gateway_admin_listen: ListenAddress = Field(
-        ListenAddress("127.0.0.1", 8002), description="/metrics, /healthz and /readyz"
+        default=ListenAddress("127.0.0.1", 8002), description="/metrics, /healthz and /readyz"
     )
-    gateway_path: str = Field("/socket.io/", description="path of Socket.IO")
-    gateway_namespace: str = Field("/", description="Socket.IO namespace")
+    gateway_path: str = Field(default="/socket.io/", description="path of Socket.IO")
+    gateway_namespace: str = Field(default="/", description="Socket.IO namespace")
     gateway_jwt_secret: SecretStr | None = Field(
-        None, description=f"secret of HS256 tokens, at least {SECRET_BYTES} bytes; or one of the next two"
+        default=None, description=f"secret of HS256 tokens, at least {SECRET_BYTES} bytes; or one of the next two"
     )
-    gateway_jwks_file: FilePath | None = Field(None, description="public keys (JWKS) of RS256, ES256 or EdDSA tokens")
-    gateway_jwks_url: str | None = Field(None, description="the same, fetched; again when a token names an unknown key")
-    gateway_jwt_audience: str | None = Field(None, description="required `aud` of tokens")
-    gateway_jwt_issuer: str | None = Field(None, description="required `iss` of tokens")
-    gateway_jwt_user_claim: str = Field("sub", description="the claim that is the user id")
+    gateway_jwks_file: FilePath | None = Field(
+        default=None, description="public keys (JWKS) of RS256, ES256 or EdDSA tokens"
+    )
+    gateway_jwks_url: str | None = Field(
+        default=None, description="the same, fetched; again when a token names an unknown key"
+    )
+    gateway_jwt_audience: str | None = Field(default=None, description="required `aud` of tokens")
+    gateway_jwt_issuer: str | None = Field(default=None, description="required `iss` of tokens")
+    gateway_jwt_user_claim: str = Field(default="sub", description="the claim that is the user id")
     gateway_cors_origins: TextList = Field(
-        (), description="origins of web pages that may connect, with commas between, or * (none: the same origin)"
+        default=(),
+        description="origins of web pages that may connect, with commas between, or * (none: the same origin)",
     )
     gateway_transports: TextList = Field(
-        ("websocket",), description="websocket, or websocket,polling (polling needs sticky sessions at the balancer)"
+        default=("websocket",),
+        description="websocket, or websocket,polling (polling needs sticky sessions at the balancer)",
     )
-    gateway_ping_interval_seconds: PositiveInt = Field(10, description="how often a client is pinged, in seconds")
-    gateway_ping_timeout_seconds: PositiveInt = Field(8, description="how long a client may take to answer, in seconds")
+    gateway_ping_interval_seconds: PositiveInt = Field(
+        default=10, description="how often a client is pinged, in seconds"
+    )
+    gateway_ping_timeout_seconds: PositiveInt = Field(
+        default=8, description="how long a client may take to answer, in seconds"
+    )
     gateway_confirm_timeout_seconds: PositiveFloat = Field(
-        30, description="how long a client may take to confirm, in seconds; more than both pings together"
+        default=30, description="how long a client may take to confirm, in seconds; more than both pings together"
     )
     gateway_max_sessions_per_user: NonNegativeInt = Field(
-        10, description="beyond it the oldest session is disconnected (0: no limit)"
+        default=10, description="beyond it the oldest session is disconnected (0: no limit)"
     )
-    gateway_send_per_second: PositiveFloat = Field(20, description="messages a session may send; twice that at once")
+    gateway_send_per_second: PositiveFloat = Field(
+        default=20, description="messages a session may send; twice that at once"
+    )
     gateway_drain_seconds: PositiveFloat = Field(
-        20, description="over how many seconds a shutdown closes the connections"
+        default=20, description="over how many seconds a shutdown closes the connections"
     )
     gateway_demo: Annotated[Demo, BeforeValidator(_demo)] = Field(
-        Demo.OFF, description="true: a demo page where anyone is anyone; public: even beyond this machine"
+        default=Demo.OFF, description="true: a demo page where anyone is anyone; public: even beyond this machine"
     )
     gateway_demo_client_file: Path | None = Field(
-        None, description="socket.io.js for the demo page (none: a public CDN's)"
+        default=None, description="socket.io.js for the demo page (none: a public CDN's)"
     )
+
+    @property
+    def frame_bytes(self) -> int:
+        """What a client may send at once: enough to be told that its message is too large."""
+        return max(FRAME_BYTES, 2 * self.max_message_bytes + 65_536)
 
     @field_validator("gateway_path")
     @classmethod

@@ -22,6 +22,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 FRAME_BYTES = 1_000_000
+"""The largest WebSocket frame that is read, unless told otherwise."""
+
 SHUTDOWN_SECONDS = 5
 
 
@@ -71,7 +73,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: App, listen: ListenAddress) -> AsyncIterator[int]:
+async def serve(app: App, listen: ListenAddress, *, frame_bytes: int = FRAME_BYTES) -> AsyncIterator[int]:
     """Serves while the block runs; gives the port. Raises `CannotListen`.
 
     Leaving the block closes what is still open within a few seconds, so drain before that.
@@ -85,7 +87,7 @@ async def serve(app: App, listen: ListenAddress) -> AsyncIterator[int]:
         access_log=False,
         server_header=False,
         ws="websockets-sansio",
-        ws_max_size=FRAME_BYTES,
+        ws_max_size=frame_bytes,
         ws_ping_interval=None,  # engine.io pings already
         ws_per_message_deflate=False,  # 45 KiB a connection, 75 us a message
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # without it one client that does not read blocks for ever

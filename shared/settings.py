@@ -104,14 +104,20 @@ class BrokerSettings(BaseSettings):
     )
 
     broker_url: BrokerUrls = Field(
-        (SecretStr("amqp://guest:guest@127.0.0.1:5672/"),),
+        default=(SecretStr("amqp://guest:guest@127.0.0.1:5672/"),),
         description="addresses of the RabbitMQ nodes, with commas between; tried in turn",
     )
-    broker_ca_file: FilePath | None = Field(None, description="CA certificates for amqps (default: the system's)")
-    broker_queue_type: QueueType = Field(QueueType.CLASSIC, description="classic for one node, quorum for a cluster")
-    max_message_bytes: PositiveInt = Field(262144, le=16 * 1024 * 1024, description="largest body that is delivered")
-    log_level: LogLevel = Field(LogLevel.INFO, description="debug, info, warning or error")
-    log_format: LogFormat = Field(LogFormat.TEXT, description="text or json, one line for each event")
+    broker_ca_file: FilePath | None = Field(
+        default=None, description="CA certificates for amqps (default: the system's)"
+    )
+    broker_queue_type: QueueType = Field(
+        default=QueueType.CLASSIC, description="classic for one node, quorum for a cluster"
+    )
+    max_message_bytes: PositiveInt = Field(
+        default=262144, le=16 * 1024 * 1024, description="largest body that is delivered"
+    )
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="debug, info, warning or error")
+    log_format: LogFormat = Field(default=LogFormat.TEXT, description="text or json, one line for each event")
 
 
 _S = TypeVar("_S", bound=BaseSettings)
