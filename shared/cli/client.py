@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -41,7 +42,7 @@ class Answer:
 
 
 class Client:
-    """One user at one gateway. `received` and `answered` count messages, repeated ones again."""
+    """One user at one gateway. `received` and `answered` count messages; one that comes again counts again."""
 
     def __init__(
         self,
@@ -64,7 +65,8 @@ class Client:
         self._seen = deque(seen, maxlen=SEEN)
         self._as_json = as_json
         self._stop = asyncio.Event()
-        self._left: int | None = None
+        self._count: int | None = None
+        self._said = ""
         self._refused: str | None = None
 
     def stop(self) -> None:
@@ -73,7 +75,7 @@ class Client:
 
     async def run(self, count: int | None) -> None:
         """Until `stop`, or until `count` messages were answered. Raises `Failure` where a retry cannot help."""
-        self._left = count
+        self._count = count
         backoff = Backoff(most_seconds=5.0)
         while not self._stop.is_set() and self._refused is None:
             if await self._connection():
@@ -92,7 +94,11 @@ class Client:
         """One connection from its beginning to its end; whether it came about."""
         gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
-        on = {"message": self._message, "replaced": self._replaced, "connect_error": self._connect_error}
+        on = {
+            "message": partial(self._message, gone),
+            "replaced": self._replaced,
+            "connect_error": self._connect_error,
+        }
         for event, handler in on.items():
             client.on(event, handler, namespace=self._namespace)
         client.on("disconnect", gone.set_result, namespace=self._namespace)
@@ -107,29 +113,35 @@ class Client:
             )
         except socketio.exceptions.ConnectionError as err:
             if self._refused is None:
-                note(f"no gateway at {self._url} yet ({err}); trying again", "yellow")
+                self._note(f"no gateway at {self._url} yet ({err}); trying again", "yellow")
             return False
-        note(f"connected to {self._url}, session {client.get_sid(self._namespace)}", "green")
+        self._note(f"connected to {self._url}, session {client.get_sid(self._namespace)}", "green")
         await self._stopped_or(gone)
         if not gone.done():
             await client.disconnect()
         elif gone.result() == client.reason.SERVER_DISCONNECT:
             self._refused = self._refused or "the gateway sent this client away for good"
         else:
-            note(f"disconnected ({gone.result()}); coming back", "yellow")
+            self._note(f"disconnected ({gone.result()}); coming back", "yellow")
         return True
 
-    async def _message(self, message: dict[str, Any]) -> Any:
-        """Its return value is the confirmation."""
+    async def _message(self, gone: asyncio.Future[str], message: dict[str, Any]) -> Any:
+        """Its return value is the confirmation; `gone` is resolved once nobody would get it."""
+        never = asyncio.Event()
+        if self.received == self._count:
+            await never.wait()
         self.received += 1
         self._show(message)
         if self._answer.never:
-            if self._left is not None and self.received >= self._left:
+            if self.received == self._count:
                 self.stop()
-            await asyncio.Event().wait()
-        await asyncio.sleep(self._answer.after_seconds)
+            await never.wait()
+        await asyncio.wait([gone], timeout=self._answer.after_seconds)
+        if gone.done():
+            self.received -= 1  # it comes again
+            await never.wait()
         self.answered += 1
-        if self._left is not None and self.answered >= self._left:
+        if self.answered == self._count:
             self.stop()  # heard on the loop's next turn, when the answer below is on its way
         if self._answer.refusal is not None:
             return {"error": self._answer.refusal}
@@ -137,6 +149,12 @@ class Client:
         if self._answer.after_seconds and not self._as_json:
             out().print(Text(f"          {visible(str(message.get('id')))}  confirmed", "green"))
         return self._answer.value
+
+    def _note(self, text: str, style: str) -> None:
+        """Once, however often it is tried in vain."""
+        if text != self._said:
+            note(text, style)
+        self._said = text
 
     async def _replaced(self, *_: object) -> None:
         self._refused = "replaced: this user has more sessions than the gateway allows"

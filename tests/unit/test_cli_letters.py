@@ -1,0 +1,72 @@
+"""Dead letters as they are shown and as they are sent again; and that nothing shown can reach a terminal's controls."""
+
+from aiormq.abc import DeliveredMessage
+from pamqp.commands import Basic
+from pamqp.header import ContentHeader
+
+from shared.cli.dead_letters import Choice
+from shared.cli.letters import Letter
+from shared.cli.printing import body_json, body_text, visible
+
+DEATH = {"reason": "refused", "detail": "no room", "user": "alice", "attempts": 2}
+
+
+def letter(headers: object = DEATH, body: bytes = b"1", **properties: object) -> Letter:
+    content = ContentHeader(properties=Basic.Properties(headers=headers, **properties))  # type: ignore[arg-type]  # odd ones too
+    delivery = Basic.Deliver(consumer_tag="c", delivery_tag=7, exchange="", routing_key="")
+    return Letter.of(DeliveredMessage(delivery, content, body, None))  # type: ignore[arg-type]  # nobody acks it
+
+
+def test_a_letter_says_why_it_died() -> None:
+    found = letter(message_id="m1")
+
+    assert (found.tag, found.user, found.reason, found.detail, found.attempts, found.id) == (
+        7,
+        "alice",
+        "refused",
+        "no room",
+        2,
+        "m1",
+    )
+
+
+def test_headers_that_somebody_else_wrote_are_shown_as_they_are() -> None:
+    found = letter({"reason": b"\xff", "user": 5, "attempts": "many", "detail": None})
+
+    assert (found.reason, found.user, found.attempts, found.detail) == ("\\xff", "5", 0, "")
+    assert letter(None).user == ""
+
+
+def test_a_letter_is_sent_again_as_its_publisher_sent_it() -> None:
+    found = letter({**DEATH, "from": "bob", "x-original-expiration": "60000"}, message_id="m1", reply_to="me")
+
+    revived = found.revived()
+
+    assert revived.headers == {"from": "bob"}
+    assert (revived.expiration, revived.message_id, revived.reply_to) == ("60000", "m1", "me")
+
+
+def test_an_id_that_the_message_was_given_on_its_way_is_not_its_own() -> None:
+    assert letter({**DEATH, "x-given-message-id": True}, message_id="given").id == ""
+
+
+def test_a_choice_takes_only_letters_that_fit_all_of_it() -> None:
+    found = letter(message_id="m1")
+
+    assert found in Choice()
+    assert found in Choice(user="alice", reason="refused", id="m1")
+    assert found not in Choice(user="alice", reason="bad_body")
+    assert found not in Choice(id="m2")
+
+
+def test_nothing_shown_controls_the_terminal() -> None:
+    assert visible("a\x1b[31m\nb\x9b\u202e") == "a\\x1b[31m\\nb\\x9b\\u202e"
+    assert visible("x" * 1000) == "x" * 299 + "…"
+    assert visible("\ud800é") == "\\ud800é"
+
+
+def test_a_body_is_shown_as_what_it_is() -> None:
+    assert body_json(b'{"a":1}') == {"data": {"a": 1}}
+    assert body_json(b"hello") == {"text": "hello"}
+    assert body_json(b"\xff") == {"base64": "/w=="}
+    assert (body_text(b"hello"), body_text(b"\xff\xfe")) == ("hello", "<2 bytes>")
