@@ -45,11 +45,8 @@ class Admin:
         self._mismatched: set[str] = set()
         self._repair = asyncio.Lock()
 
-    def open_queue(self, user: str, done: Callable[[str], None]) -> None:
-        """Declare and bind, then call `done(user)`, also when the queue exists with other arguments."""
-        self._jobs.put_nowait(_Job(user, declare=True, bind=True, done=done))
-
     def declare(self, user: str, done: Callable[[str], None]) -> None:
+        """Not bound yet. Calls `done(user)`, also when the queue exists with other arguments."""
         self._jobs.put_nowait(_Job(user, declare=True, bind=False, done=done))
 
     def bind(self, user: str, done: Callable[[str], None]) -> None:

@@ -17,9 +17,10 @@ from dispatcher.record import Recorder
 from dispatcher.settings import Settings
 from dispatcher.settle import Flusher
 from dispatcher.tell import Teller
+from dispatcher.unrouted import OPENED
 from shared import log
 from shared.message import DeadLetter, Receipt
-from shared.names import SESSIONS_EXCHANGE, sessions_queue
+from shared.names import SESSIONS_EXCHANGE, UNROUTED_EXCHANGE, sessions_queue
 from shared.publish import ConfirmedPublisher, PublishFailed
 from shared.wire import Entry, Lease, LeaseKind, Outcome, encode_lease
 
@@ -134,7 +135,7 @@ class Link:
             lane.nack(tag)
 
     def declare(self, user: str) -> None:
-        self._admin.open_queue(user, lambda user: self.tell_core(lambda now: self.core.declared(user, now)))
+        self._admin.declare(user, self._declared)
 
     def consume(self, partition: int, user: str) -> None:
         if not self._draining and (lane := self._lanes.get(partition)) is not None:
@@ -166,6 +167,25 @@ class Link:
             lane.leave()
 
     # --- how ------------------------------------------------------------------------------
+
+    def _declared(self, user: str) -> None:
+        self.tell_core(lambda now: self.core.declared(user, now))
+        if self._life.is_current():
+            self._life.spawn(self._ask_to_bind(user), "bind")
+
+    async def _ask_to_bind(self, user: str) -> None:
+        """Whoever reads `unrouted` binds the queue, after what waits there for this user: else that comes late."""
+        try:
+            await self._control.publish(
+                b"",
+                Basic.Properties(message_type=OPENED, delivery_mode=_TRANSIENT),
+                exchange=UNROUTED_EXCHANGE,
+                routing_key=user,
+                mandatory=True,
+            )
+        except PublishFailed as err:
+            # The next message for this user comes through `unrouted` and has the same effect.
+            _log.warning("queue is not bound yet", user=user, reason=str(err))
 
     async def _run(self, lane: Lane) -> None:
         await lane.run(self._consuming, lambda: self._life.spawn(self._greet(lane.partition), "hello"))

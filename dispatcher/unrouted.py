@@ -18,11 +18,14 @@ from shared import log
 from shared.broker import Refused, calling
 from shared.message import DeadLetter
 from shared.moved import PERSISTENT, moved
-from shared.names import UNROUTED, user_queue
+from shared.names import UNROUTED, UNROUTED_EXCHANGE, user_queue
 from shared.publish import ConfirmedPublisher, PublishFailed, Unsendable
 
 PREFETCH = 1000
 REOPEN_SECONDS = 1.0
+
+OPENED = "opened"
+"""The type of what a dispatcher itself puts on the exchange: a session has declared this user's queue."""
 
 _log = log.get(__name__)
 
@@ -99,6 +102,11 @@ class Reader:
         if self._ended.is_set():
             return
         tag = message.delivery_tag or 0
+        # A publisher's message still names the exchange `messages` that it came by.
+        if message.exchange == UNROUTED_EXCHANGE and message.header.properties.message_type == OPENED:
+            self._settlements.ack(tag)
+            self._rules.opened(message.routing_key or "", _now())
+            return
         self._originals[tag] = Original(message.body, message.header.properties)
         self._rules.arrived(message.routing_key or "", tag, _now())
 

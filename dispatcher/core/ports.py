@@ -21,7 +21,7 @@ class Port(Protocol):
         """Give one delivery back to its place in the queue (requeue)."""
 
     def declare(self, user: str) -> None:
-        """Declare and bind the user's queue, elsewhere than on a partition channel.
+        """Declare the user's queue, and see that it gets bound, elsewhere than on a partition channel.
 
         Comes back as `Dispatcher.declared(user)`, also when the queue exists with other arguments (then the
         adapter says so in the log and counts it).

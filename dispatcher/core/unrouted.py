@@ -94,6 +94,11 @@ class Unrouted:
             newcomer.moving.add(tag)
             self._port.move(user, tag)
 
+    def opened(self, user: str, now: float) -> None:
+        """A session has declared the user's queue: it is bound in its turn, after what came this way before."""
+        if user not in self._newcomers:
+            self._newcomers[user] = _Newcomer(_Stage.MOVING, now, opened_at=now)
+
     def declared(self, user: str, now: float) -> None:
         newcomer = self._newcomers.get(user)
         if newcomer is None or newcomer.stage is not _Stage.DECLARING:
