@@ -49,9 +49,13 @@ class Exchange:
 
 
 class Broker:
-    """`spoken` has every channel that got events since the world last emptied it, so that nobody need scan."""
+    """`spoken` has every channel that got events since the world last emptied it, so that nobody need scan.
 
-    def __init__(self) -> None:
+    `quorum_queues`: every queue that is not exclusive is one, as with BROKER_QUEUE_TYPE=quorum.
+    """
+
+    def __init__(self, *, quorum_queues: bool = False) -> None:
+        self.quorum_queues = quorum_queues
         self.now = 0.0
         self.running = True
         self.queues: dict[str, Queue] = {}

@@ -45,7 +45,7 @@ class Channel:
         ttl_seconds: float | None = None,
         delivery_limit: int | None = None,
     ) -> tuple[int, int] | None:
-        """How many messages are ready and how many consumers there are, waiting ones too.
+        """How many messages are ready and how many consumers there are.
 
         None when the channel is closed, or was closed by this. Non-exclusive queues are durable.
         """
@@ -55,14 +55,15 @@ class Channel:
         owner = self.connection if exclusive else None
         queue = self.broker.queues.get(name)
         if queue is None:
-            queue = self.broker.queues[name] = Queue(name, arguments, owner)
+            quorum = self.broker.quorum_queues and not exclusive
+            queue = self.broker.queues[name] = Queue(name, arguments, owner, quorum=quorum)
         elif queue.owner is not owner:
             self._fail(405, f"cannot obtain exclusive access to queue '{name}'")
             return None
         elif queue.arguments != arguments:
             self._fail(406, f"inequivalent arguments for queue '{name}'")
             return None
-        return queue.ready_count, len(queue.consumers)
+        return queue.ready_count, queue.consumer_count
 
     def bind(self, queue: str, exchange: str, routing_key: str = "") -> None:
         if self.closed or self._queue(queue) is None:

@@ -1,7 +1,8 @@
 """A queue of the simulated broker: what waits, who holds what, who consumes, in RabbitMQ's order.
 
-A message that comes back takes its old place. Nothing that was delivered can be younger than what never
-was, so the ready messages are those that came back, sorted, followed by those that never left.
+What comes back is served before what never left; nothing that was delivered can be younger than that. A
+classic queue gives it its old place. A quorum queue serves it in the order in which it came back, so there
+a message keeps its place only if all that was delivered before it comes back first.
 """
 
 from collections import deque
@@ -26,18 +27,19 @@ class Arguments:
 
 
 class Entry:
-    """A message at its place in one queue. `returns` counts how often it came back."""
+    """A message at its place in one queue. `returns` counts how often it came back, `turn` orders those that did."""
 
-    __slots__ = ("expires_at", "message", "place", "returns")
+    __slots__ = ("expires_at", "message", "place", "returns", "turn")
 
     def __init__(self, place: int, message: Message, expires_at: float | None) -> None:
         self.place = place
         self.message = message
         self.expires_at = expires_at
         self.returns = 0
+        self.turn = place
 
     def __lt__(self, other: "Entry") -> bool:
-        return self.place < other.place
+        return self.turn < other.turn
 
 
 class Consumer:
@@ -67,6 +69,7 @@ class Queue:
     __slots__ = (
         "_came_back",
         "_next_place",
+        "_next_turn",
         "_untouched",
         "arguments",
         "consumers",
@@ -76,12 +79,14 @@ class Queue:
         "held",
         "name",
         "owner",
+        "quorum",
     )
 
-    def __init__(self, name: str, arguments: Arguments, owner: "Connection | None") -> None:
+    def __init__(self, name: str, arguments: Arguments, owner: "Connection | None", *, quorum: bool) -> None:
         self.name = name
         self.arguments = arguments
         self.owner = owner
+        self.quorum = quorum
         self.consumers: deque[Consumer] = deque()
         self.held: dict[Channel, dict[int, Entry]] = {}
         self.expired: list[Message] = []
@@ -90,6 +95,7 @@ class Queue:
         self._untouched: deque[Entry] = deque()
         self._came_back: list[Entry] = []
         self._next_place = 0
+        self._next_turn = 0
 
     @property
     def ready(self) -> list[Message]:
@@ -99,11 +105,18 @@ class Queue:
     @property
     def unacked(self) -> list[Message]:
         """What some channel holds, in the order of the queue."""
-        return [entry.message for entry in sorted(e for held in self.held.values() for e in held.values())]
+        entries = [entry for held in self.held.values() for entry in held.values()]
+        return [entry.message for entry in sorted(entries, key=lambda entry: entry.place)]
 
     @property
     def ready_count(self) -> int:
         return len(self._came_back) + len(self._untouched)
+
+    @property
+    def consumer_count(self) -> int:
+        """What a declaration says: a quorum queue does not count those that wait to become the active one."""
+        count = len(self.consumers)
+        return min(count, 1) if self.quorum and self.arguments.single_active_consumer else count
 
     @property
     def unacked_count(self) -> int:
@@ -182,6 +195,9 @@ class Queue:
         if limit is not None and entry.returns > limit:
             self.dropped.append(entry.message)
         else:
+            if self.quorum:
+                self._next_turn += 1
+                entry.turn = self._next_turn
             heappush(self._came_back, entry)
 
     def add(self, consumer: Consumer, now: float) -> None:
@@ -228,11 +244,12 @@ class Queue:
         self.consumers.clear()
 
     def restart(self) -> None:
-        """What a broker restart leaves: persistent messages at their places, nobody who consumes."""
+        """What a broker restart leaves: persistent messages (in a quorum queue all are), nobody who consumes."""
         for held in self.held.values():
             for entry in held.values():
                 self._give_back(entry)
         self.held.clear()
         self.consumers.clear()
-        self._came_back = [entry for entry in sorted(self._came_back) if entry.message.persistent]
-        self._untouched = deque(entry for entry in self._untouched if entry.message.persistent)
+        if not self.quorum:
+            self._came_back = [entry for entry in sorted(self._came_back) if entry.message.persistent]
+            self._untouched = deque(entry for entry in self._untouched if entry.message.persistent)

@@ -8,14 +8,16 @@ from deploy.local.broker import Broker, Kind
 from tests.integration.contract.rabbit import Rabbit
 from tests.integration.contract.real import RealRabbit
 from tests.integration.contract.simulated import SimulatedRabbit
+from tests.integration.contract.steps import CLASSIC, QUORUM
 
 
-@pytest.fixture(params=["simulated", "classic", "quorum"])
+@pytest.fixture(params=[*CLASSIC, *QUORUM])
 async def rabbit(request: pytest.FixtureRequest) -> AsyncIterator[Rabbit]:
     """Empty at first, with nobody connected."""
     broker: Rabbit
-    if request.param == "simulated":
-        broker = SimulatedRabbit()
+    quorum = request.param in QUORUM
+    if request.param.startswith("simulated"):
+        broker = SimulatedRabbit(quorum=quorum)
     else:
         node: Broker = request.getfixturevalue("broker")
 
@@ -25,6 +27,6 @@ async def rabbit(request: pytest.FixtureRequest) -> AsyncIterator[Rabbit]:
             node.stop()
             node.start()
 
-        broker = RealRabbit(request.getfixturevalue("broker_url"), restart, quorum=request.param == "quorum")
+        broker = RealRabbit(request.getfixturevalue("broker_url"), restart, quorum=quorum)
     yield broker
     await broker.close()

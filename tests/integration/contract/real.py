@@ -58,22 +58,22 @@ class RealRabbit:
 
 class RealConnection:
     def __init__(self, wire: Wire, *, quorum: bool) -> None:
-        self._wire = wire
+        self.wire = wire
         self._quorum = quorum
         self._channels = 0
 
     async def channel(self) -> "RealChannel":
         self._channels += 1
-        channel = RealChannel(self._wire, self._channels, quorum=self._quorum)
+        channel = RealChannel(self.wire, self._channels, quorum=self._quorum)
         await channel.call(commands.Channel.Open())
         await channel.call(commands.Confirm.Select())
         return channel
 
     async def close(self) -> None:
-        await self._wire.close()
+        await self.wire.close()
 
     async def cut(self) -> None:
-        await self._wire.cut()
+        await self.wire.cut()
 
 
 class RealChannel:

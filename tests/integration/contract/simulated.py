@@ -7,8 +7,8 @@ from tests.support.until import TooLate
 
 
 class SimulatedRabbit:
-    def __init__(self) -> None:
-        self.broker = broker.Broker()
+    def __init__(self, *, quorum: bool) -> None:
+        self.broker = broker.Broker(quorum_queues=quorum)
 
     async def connect(self) -> "SimulatedConnection":
         return SimulatedConnection(self.broker, self.broker.connect("contract"))
@@ -18,7 +18,7 @@ class SimulatedRabbit:
 
     async def count(self, queue: str) -> tuple[int, int] | None:
         found = self.broker.queues.get(queue)
-        return None if found is None else (found.ready_count, len(found.consumers))
+        return None if found is None else (found.ready_count, found.consumer_count)
 
     async def delete_queue(self, name: str) -> None:
         self.broker.delete_queue(name)

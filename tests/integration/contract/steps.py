@@ -8,8 +8,10 @@ import pytest
 from tests.integration.contract.rabbit import Channel, Letter, Rabbit
 from tests.simulation.events import ChannelClosed, Confirmed, Delivered
 
-not_for_quorum_queues = pytest.mark.parametrize("rabbit", ["simulated", "classic"], indirect=True)
-only_for_quorum_queues = pytest.mark.parametrize("rabbit", ["simulated", "quorum"], indirect=True)
+CLASSIC = ["simulated-classic", "classic"]
+QUORUM = ["simulated-quorum", "quorum"]
+classic_queues = pytest.mark.parametrize("rabbit", CLASSIC, indirect=True)
+quorum_queues = pytest.mark.parametrize("rabbit", QUORUM, indirect=True)
 QUEUE = "user.alice"
 
 

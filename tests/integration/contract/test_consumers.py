@@ -9,11 +9,12 @@ from tests.integration.contract.steps import (
     QUEUE,
     bodies,
     channel_of,
+    classic_queues,
     consumers_are,
     delivered,
-    not_for_quorum_queues,
     numbered,
     post,
+    quorum_queues,
     ready_is,
 )
 from tests.simulation.events import CancelOk
@@ -145,7 +146,7 @@ async def test_a_waiting_consumer_that_leaves_changes_nothing(rabbit: Rabbit) ->
     assert bodies(await delivered(last, 1)) == ["0"]
 
 
-@not_for_quorum_queues
+@classic_queues
 async def test_the_consumers_that_wait_for_their_turn_are_counted(rabbit: Rabbit) -> None:
     first, second = await channel_of(rabbit), await channel_of(rabbit)
     await first.declare_queue("sessions.7", single_active_consumer=True)
@@ -157,6 +158,19 @@ async def test_the_consumers_that_wait_for_their_turn_are_counted(rabbit: Rabbit
     await first.close()
 
     await consumers_are(rabbit, 1, queue="sessions.7")
+
+
+@quorum_queues
+async def test_a_quorum_queue_counts_only_the_active_one(rabbit: Rabbit) -> None:
+    """So what the number of consumers says about the number of dispatchers depends on the type of queue."""
+    channels = [await channel_of(rabbit) for _ in range(3)]
+    await channels[0].declare_queue("sessions.7", single_active_consumer=True)
+
+    for channel in channels:
+        await channel.consume("sessions.7", "lease")
+
+    await consumers_are(rabbit, 1, queue="sessions.7")
+    assert await channels[0].declare_queue("sessions.7", single_active_consumer=True) == (0, 1)
 
 
 async def test_a_single_active_consumer_that_cancels_is_overtaken_by_the_one_that_waits(rabbit: Rabbit) -> None:

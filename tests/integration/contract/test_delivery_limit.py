@@ -8,13 +8,13 @@ from tests.integration.contract.steps import (
     bodies,
     channel_of,
     delivered,
-    only_for_quorum_queues,
     post,
+    quorum_queues,
     ready_is,
 )
 
 
-@only_for_quorum_queues
+@quorum_queues
 async def test_a_message_is_dropped_when_it_comes_back_once_more_than_the_limit(rabbit: Rabbit) -> None:
     channel = await channel_of(rabbit)
     await channel.declare_queue(QUEUE, delivery_limit=2)
@@ -30,7 +30,7 @@ async def test_a_message_is_dropped_when_it_comes_back_once_more_than_the_limit(
     await ready_is(rabbit, 0)
 
 
-@only_for_quorum_queues
+@quorum_queues
 async def test_a_message_outlives_thirty_owners_when_the_limit_is_a_million(rabbit: Rabbit) -> None:
     channel = await channel_of(rabbit)
     await channel.declare_queue(QUEUE, delivery_limit=1_000_000)

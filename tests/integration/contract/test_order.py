@@ -9,10 +9,11 @@ from tests.integration.contract.steps import (
     QUEUE,
     bodies,
     channel_of,
+    classic_queues,
     delivered,
-    not_for_quorum_queues,
     numbered,
     post,
+    quorum_queues,
     ready_is,
 )
 from tests.simulation.events import CancelOk, Delivered
@@ -83,7 +84,7 @@ async def test_what_was_acked_in_between_leaves_gaps_and_the_rest_keeps_its_orde
     assert bodies(await delivered(second, 10)) == ["0", "2", "4", "6", "8", *numbered(10, 15)]
 
 
-@not_for_quorum_queues
+@classic_queues
 async def test_nacks_in_any_order_put_each_message_back_to_its_place(rabbit: Rabbit) -> None:
     channel = await channel_of(rabbit, prefetch=10)
     await channel.declare_queue(QUEUE)
@@ -100,6 +101,43 @@ async def test_nacks_in_any_order_put_each_message_back_to_its_place(rabbit: Rab
     await channel.consume(QUEUE, "second")
 
     assert bodies(await delivered(channel, 20)) == numbered(0, 20)
+
+
+@quorum_queues
+async def test_a_quorum_queue_serves_what_came_back_in_the_order_in_which_it_did(rabbit: Rabbit) -> None:
+    """So nacks go in order, and nothing is nacked while its consumer still runs and holds younger messages."""
+    channel = await channel_of(rabbit, prefetch=3)
+    await channel.declare_queue(QUEUE)
+    await post(rabbit, *numbered(0, 5))
+    await channel.consume(QUEUE, "first")
+    held = await delivered(channel, 3)
+    await channel.nack(held[0].tag)
+    assert bodies(await delivered(channel, 1)) == ["0"]
+
+    await channel.close()
+    await ready_is(rabbit, 5)
+    second = await channel_of(rabbit)
+    await second.consume(QUEUE, "second")
+
+    assert bodies(await delivered(second, 5)) == ["1", "2", "0", "3", "4"]
+
+
+@classic_queues
+async def test_a_classic_queue_gives_a_message_its_place_although_it_came_back_before(rabbit: Rabbit) -> None:
+    channel = await channel_of(rabbit, prefetch=3)
+    await channel.declare_queue(QUEUE)
+    await post(rabbit, *numbered(0, 5))
+    await channel.consume(QUEUE, "first")
+    held = await delivered(channel, 3)
+    await channel.nack(held[0].tag)
+    assert bodies(await delivered(channel, 1)) == ["0"]
+
+    await channel.close()
+    await ready_is(rabbit, 5)
+    second = await channel_of(rabbit)
+    await second.consume(QUEUE, "second")
+
+    assert bodies(await delivered(second, 5)) == numbered(0, 5)
 
 
 async def test_a_nacked_message_is_the_next_one_that_its_consumer_gets(rabbit: Rabbit) -> None:

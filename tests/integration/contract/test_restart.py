@@ -5,8 +5,8 @@ from tests.integration.contract.steps import (
     QUEUE,
     bodies,
     channel_of,
+    classic_queues,
     delivered,
-    not_for_quorum_queues,
     numbered,
     post,
     ready_is,
@@ -40,7 +40,7 @@ async def test_durable_queues_keep_persistent_messages_in_order_held_or_not(rabb
     assert [delivery.redelivered for delivery in after[:5]] == [True] * 5
 
 
-@not_for_quorum_queues
+@classic_queues
 async def test_transient_messages_are_gone(rabbit: Rabbit) -> None:
     channel = await channel_of(rabbit)
     await channel.declare_queue(QUEUE)

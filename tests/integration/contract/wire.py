@@ -14,11 +14,18 @@ from pamqp.common import FieldTable
 
 Received = Frame | header.ContentHeader | body.ContentBody
 _FRAME_HEAD_BYTES = 7
-_CAPABILITIES: FieldTable = {"consumer_cancel_notify": True, "publisher_confirms": True, "basic.nack": True}
+_CAPABILITIES: FieldTable = {
+    "consumer_cancel_notify": True,
+    "publisher_confirms": True,
+    "basic.nack": True,
+    "connection.blocked": True,
+}
 
 
 class Wire:
-    """`receivers` has, by channel number, who is called with each frame. `lost` is set when the broker is gone."""
+    """`receivers` has, by channel number, who is called with each frame. `lost` is set when the broker is gone,
+    `blocked` when it does not read from this connection any more, being short of memory or disk.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -26,6 +33,7 @@ class Wire:
         self._reading: asyncio.Task[None] | None = None
         self.receivers: dict[int, Callable[[Received], None]] = {}
         self.lost = asyncio.Event()
+        self.blocked = asyncio.Event()
 
     @classmethod
     async def open(cls, url: str) -> "Wire":
@@ -76,6 +84,8 @@ class Wire:
                 channel, received = await self._read()
                 if channel:
                     self.receivers[channel](received)
+                elif isinstance(received, commands.Connection.Blocked):
+                    self.blocked.set()
                 elif isinstance(received, commands.Connection.CloseOk | commands.Connection.Close):
                     return
         except (asyncio.IncompleteReadError, OSError):

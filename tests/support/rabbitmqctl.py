@@ -1,0 +1,39 @@
+"""What only the operator of a RabbitMQ node can bring about, by its own command line."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.local.broker import Broker
+from deploy.local.container import Container
+from deploy.local.node import Node
+
+_TIMEOUT_SECONDS = 60
+
+
+@contextmanager
+def memory_alarm(broker: Broker) -> Iterator[None]:
+    """For so long the node takes itself to be short of memory. Skips the test where the broker is not ours."""
+    _ctl(broker, "set_vm_memory_high_watermark", "absolute", "1")
+    try:
+        yield
+    finally:
+        _ctl(broker, "set_vm_memory_high_watermark", "0.6")
+
+
+def _ctl(broker: Broker, *arguments: str) -> None:
+    if isinstance(broker, Container):
+        code, output = broker._container.exec_run(["rabbitmqctl", *arguments])
+        assert code == 0, output.decode()
+    elif isinstance(broker, Node):
+        command = broker._server.resolve().with_name("rabbitmqctl")
+        if not command.exists():  # Debian's server in sbin is a wrapper; the real commands are here
+            command = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
+        subprocess.run(
+            [command, *arguments], env=broker._environment(), check=True, capture_output=True, timeout=_TIMEOUT_SECONDS
+        )
+    else:
+        pytest.skip("an alarm needs a RabbitMQ of the tests' own, not the one that BROKER_URL names")
