@@ -1,0 +1,222 @@
+"""First contact, step by step: messages for users who have no queue yet."""
+
+from dataclasses import dataclass, field
+
+from dispatcher.core.unrouted import QUIET_SECONDS, RETRY_SECONDS, STEADY_SECONDS, Unrouted
+from shared.message import DeadLetter, Reason
+
+
+@dataclass
+class Orders:
+    """What the rules asked for, in order."""
+
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
+
+    def declare(self, user: str) -> None:
+        self.asked.append(("declare", user))
+
+    def move(self, user: str, tag: int) -> None:
+        self.asked.append(("move", user, tag))
+
+    def bind(self, user: str) -> None:
+        self.asked.append(("bind", user))
+
+    def bury(self, tag: int, user: str, letter: DeadLetter) -> None:
+        self.asked.append(("bury", tag))
+        self.reasons.append(letter.reason)
+
+    def ack(self, tag: int) -> None:
+        self.asked.append(("ack", tag))
+
+    def taken(self) -> list[tuple[object, ...]]:
+        asked, self.asked = self.asked, []
+        return asked
+
+
+def test_the_queue_is_declared_before_anything_is_moved_into_it() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+
+    rules.arrived("alice", 1, now=0)
+    rules.arrived("alice", 2, now=0)
+    assert orders.taken() == [("declare", "alice")]
+
+    rules.declared("alice", now=0.01)
+    assert orders.taken() == [("move", "alice", 1), ("move", "alice", 2)]
+
+
+def test_a_message_is_acked_only_once_its_new_queue_holds_it() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+    rules.arrived("alice", 1, now=0)
+    rules.declared("alice", now=0)
+    orders.taken()
+
+    rules.tick(now=1)
+    assert orders.taken() == []
+
+    rules.moved(1, now=1)
+    assert orders.taken() == [("ack", 1)]
+    assert len(rules) == 0
+
+
+def test_the_queue_is_bound_once_nothing_came_for_a_moment() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+    rules.arrived("alice", 1, now=0)
+    rules.declared("alice", now=0)
+    rules.moved(1, now=0)
+    orders.taken()
+
+    rules.tick(now=QUIET_SECONDS / 2)
+    assert orders.taken() == []
+
+    rules.tick(now=QUIET_SECONDS)
+    assert orders.taken() == [("bind", "alice")]
+
+
+def test_the_queue_is_not_bound_while_a_message_is_on_its_way_into_it() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+    rules.arrived("alice", 1, now=0)
+    rules.declared("alice", now=0)
+    orders.taken()
+
+    rules.tick(now=QUIET_SECONDS * 5)
+
+    assert orders.taken() == []
+
+
+def test_steady_traffic_does_not_keep_the_queue_from_being_bound() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+    rules.arrived("alice", 0, now=0)
+    rules.declared("alice", now=0)
+    for number in range(1, 100):
+        now = number * STEADY_SECONDS / 100
+        rules.arrived("alice", number, now)
+        rules.tick(now)
+        assert ("bind", "alice") not in orders.taken()
+
+    rules.tick(now=STEADY_SECONDS)
+
+    assert orders.taken() == [("bind", "alice")]
+
+
+def test_what_still_comes_after_the_queue_is_bound_is_moved_too() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+    rules.arrived("alice", 1, now=0)
+    rules.declared("alice", now=0)
+    rules.moved(1, now=0)
+    rules.tick(now=1)
+    orders.taken()
+
+    rules.arrived("alice", 2, now=1)
+    assert orders.taken() == [("move", "alice", 2)]
+
+    rules.bound("alice", now=1)
+    rules.moved(2, now=1)
+    rules.arrived("alice", 3, now=1)
+    assert orders.taken() == [("ack", 2), ("declare", "alice")]
+
+
+def test_a_message_for_no_user_id_is_buried_and_then_acked() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+
+    rules.arrived("not a user", 1, now=0)
+    assert orders.taken() == [("bury", 1)]
+    assert orders.reasons == [Reason.BAD_USER]
+
+    rules.moved(1, now=0)
+    assert orders.taken() == [("ack", 1)]
+
+
+def test_one_user_whose_queue_is_slow_to_declare_does_not_hold_up_another() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+    rules.arrived("alice", 1, now=0)
+    rules.arrived("bob", 2, now=0)
+
+    rules.declared("bob", now=0)
+
+    assert orders.taken() == [("declare", "alice"), ("declare", "bob"), ("move", "bob", 2)]
+
+
+def test_after_a_failed_move_the_queue_is_declared_again_and_all_that_waits_is_moved_in_order() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+    for tag in (1, 2, 3):
+        rules.arrived("alice", tag, now=0)
+    rules.declared("alice", now=0)
+    orders.taken()
+
+    rules.failed(2, now=0)
+    rules.arrived("alice", 4, now=0)
+    rules.failed(1, now=0)
+    rules.moved(3, now=0)
+    rules.tick(now=RETRY_SECONDS)
+    rules.declared("alice", now=1)
+
+    assert orders.taken() == [
+        ("ack", 3),
+        ("declare", "alice"),
+        ("move", "alice", 1),
+        ("move", "alice", 2),
+        ("move", "alice", 4),
+    ]
+
+
+def test_a_failed_move_is_not_tried_again_at_once() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+    rules.arrived("alice", 1, now=0)
+    rules.declared("alice", now=0)
+    rules.failed(1, now=0)
+    orders.taken()
+
+    rules.tick(now=RETRY_SECONDS / 2)
+
+    assert orders.taken() == []
+
+
+def test_answers_about_what_is_not_known_change_nothing() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+
+    rules.declared("alice", now=0)
+    rules.bound("alice", now=0)
+    rules.moved(7, now=0)
+    rules.failed(7, now=0)
+    rules.tick(now=1)
+
+    assert orders.taken() == []
+
+
+def test_the_queue_that_a_session_declared_is_bound_once_nothing_comes_this_way_any_more() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+
+    rules.opened("alice", now=0)
+    rules.arrived("alice", 1, now=0.05)  # was published before the queue is bound
+    assert orders.taken() == [("move", "alice", 1)]
+    rules.moved(1, now=0.06)
+    rules.tick(now=0.1)
+    assert orders.taken() == [("ack", 1)]
+
+    rules.tick(now=0.05 + QUIET_SECONDS)
+    assert orders.taken() == [("bind", "alice")]
+
+
+def test_a_session_that_opens_while_its_user_is_a_newcomer_changes_nothing() -> None:
+    orders = Orders()
+    rules = Unrouted(orders)
+    rules.arrived("alice", 1, now=0)
+    orders.taken()
+
+    rules.opened("alice", now=0)
+    rules.tick(now=1)
+
+    assert orders.taken() == []
