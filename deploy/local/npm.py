@@ -5,7 +5,9 @@ import subprocess
 from pathlib import Path
 
 _PACKAGE = "socket.io-client@4"
-_TIMEOUT_SECONDS = 90.0
+_TIMEOUT_SECONDS = 60.0
+# Without a network npm would try again for minutes, and the page has another way.
+_OPTIONS = ("--no-audit", "--no-fund", "--silent", "--fetch-retries=0", "--fetch-timeout=20000")
 
 
 def client_file(folder: Path) -> Path | None:
@@ -17,7 +19,7 @@ def client_file(folder: Path) -> Path | None:
     if npm is None:
         return None
     folder.mkdir(parents=True, exist_ok=True)
-    command = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent", _PACKAGE]
+    command = [npm, "install", "--prefix", str(folder), *_OPTIONS, _PACKAGE]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_SECONDS)
     except (subprocess.SubprocessError, OSError):
