@@ -96,8 +96,8 @@ class User:
         """The session is gone; what only it could still confirm is decided, or waits for the next session."""
         del self.sessions[session.id]
         self._held.pop(session.id, None)
-        for message in list(session.pending):
-            flight = self.flights[message]
+        # Not by its `pending`: that of a session that moved during a burial is empty until the burial is over.
+        for flight in [flight for flight in self.flights.values() if session.id in flight.waiting_on]:
             flight.waiting_on.discard(session.id)
             self._decide(flight, now)
         self._linger_until = now + self._rules.linger_seconds
