@@ -92,7 +92,8 @@ def test_a_session_that_was_given_up_comes_back_with_its_next_announcement() -> 
     desk = Desk()
     desk.serve("s1")
     desk.arrive("m1")
-    desk.wait(2 * PATIENCE_SECONDS)
+    desk.wait(PATIENCE_SECONDS)
+    desk.wait(PATIENCE_SECONDS)
     desk.take()
 
     desk.lease("s1", rev=2)
