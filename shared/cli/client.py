@@ -7,6 +7,7 @@ never returns: an ack can only ever reach the session that the message came to.
 
 import asyncio
 import base64
+import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import orjson
 import socketio
 from rich.text import Text
 
@@ -170,7 +170,7 @@ class Client:
             encoded = {"base64": base64.b64encode(data).decode()} if isinstance(data, bytes) else {"data": data}
             show_json({**message, "data": None, **encoded, "answer": str(self._answer)})
             return
-        shown = f"<{len(data)} bytes>" if isinstance(data, bytes) else orjson.dumps(data).decode()
+        shown = f"<{len(data)} bytes>" if isinstance(data, bytes) else json.dumps(data, ensure_ascii=False)
         answer = f"confirms in {self._answer.after_seconds:g} s" if self._answer.after_seconds else str(self._answer)
         parts: list[str | tuple[str, str]] = [
             (f"{datetime.now().astimezone():%H:%M:%S}  ", "dim"),

@@ -86,7 +86,7 @@ def _rows(found: Findings) -> list[tuple[str, str | Text]]:
         rows.append(("queue", found.queue + (f"  ({found.queue_type})" if found.queue_type else "")))
         rows.append(("waiting", plural(found.ready or 0, "message")))
         if found.unacked is not None:
-            rows.append(("under way", f"{plural(found.unacked, 'message')} sent and not confirmed yet"))
+            rows.append(("under way", f"{plural(found.unacked, 'message')} sent and not confirmed, some seconds ago"))
         if found.dispatcher is not None:
             who = found.dispatcher
             rows.append(("consumer", f"{who['name']}  from {who['address']}, window {who['window']}"))

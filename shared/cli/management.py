@@ -1,5 +1,6 @@
 """What RabbitMQ's management API adds to AMQP: who consumes, and what is under way. Absent, the commands do without."""
 
+from base64 import b64encode
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -15,14 +16,15 @@ class Silent(Exception):
 
 
 class Management:
-    """Reads only. RabbitMQ's figures there may be some seconds old; who consumes is up to date."""
+    """Reads only. What RabbitMQ says there, its list of consumers too, may be five seconds old."""
 
     def __init__(self, url: str, virtual_host: str) -> None:
         parts = URL(url)
         self._base = str(parts.with_user(None)).rstrip("/")
+        login = f"{parts.user or 'guest'}:{parts.password or 'guest'}"
         self._host = quote(virtual_host, safe="")
         self._http = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(parts.user or "guest", parts.password or "guest"),
+            headers={"Authorization": f"Basic {b64encode(login.encode()).decode()}"},
             timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
         )
 

@@ -1,16 +1,17 @@
 """`restante publish`: puts messages on the broker as any publisher does, persistent and confirmed."""
 
 import asyncio
+import json
 import secrets
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
+from rich.text import Text
 
 from shared.cli.arguments import AsJson, User, json_bytes, seconds
 from shared.cli.failures import Exit, Failure
@@ -91,12 +92,9 @@ async def _publish(
                 "",
                 as_json=True,
             )
-        elif len(ids) == 1:
-            out().print(f"The broker holds [bold]{visible(ids[0])}[/] for [bold]{user}[/].")
         else:
-            out().print(
-                f"The broker holds {len(ids):,} messages for [bold]{user}[/], {visible(ids[0])} to {visible(ids[-1])}."
-            )
+            held = ids[0] if len(ids) == 1 else f"{len(ids):,} messages, {ids[0]} to {ids[-1]},"
+            out().print(Text(f"The broker holds {visible(held)} for {user}."), soft_wrap=True)
 
 
 async def _receipts(channel: AbstractChannel) -> tuple[str, asyncio.Queue[DeliveredMessage]]:
@@ -120,7 +118,7 @@ async def _show_receipts(
     received: list[Json] = []
     while waiting:
         message = await link.next(arrived)
-        receipt: Json = orjson.loads(message.body)
+        receipt: Json = json.loads(message.body)
         if message.header.properties.correlation_id not in waiting:
             continue
         waiting.discard(str(message.header.properties.correlation_id))
@@ -130,7 +128,9 @@ async def _show_receipts(
     if not as_json:
         grid = table("~id", "outcome", "-attempts", "~value", "~detail")
         for r in received:
-            grid.add_row(*cells(r["id"], r["outcome"], r["attempts"], orjson.dumps(r["value"]).decode(), r["detail"]))
+            grid.add_row(
+                *cells(r["id"], r["outcome"], r["attempts"], json.dumps(r["value"], ensure_ascii=False), r["detail"])
+            )
         out().print(grid)
     if any(receipt["outcome"] != "confirmed" for receipt in received):
         raise Failure("not every message was confirmed")

@@ -67,6 +67,9 @@ def test_nothing_shown_controls_the_terminal() -> None:
 
 def test_a_body_is_shown_as_what_it_is() -> None:
     assert body_json(b'{"a":1}') == {"data": {"a": 1}}
+    assert body_json(b"123456789012345678901234567890") == {"data": 123456789012345678901234567890}
+    assert body_json(b"NaN") == {"text": "NaN"}
+    assert body_json(b"[" * 1010 + b"]" * 1010) == {"text": "[" * 1010 + "]" * 1010}
     assert body_json(b"hello") == {"text": "hello"}
     assert body_json(b"\xff") == {"base64": "/w=="}
     assert (body_text(b"hello"), body_text(b"\xff\xfe")) == ("hello", "<2 bytes>")
