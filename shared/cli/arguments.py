@@ -42,4 +42,3 @@ def json_value(text: str) -> Any:
 
 User = Annotated[str, typer.Argument(metavar="USER", parser=user_id, help="A user id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object on each line.")]
-Duration = float

@@ -4,7 +4,7 @@ Never by basic.get: it would take a message from the middle of a queue that a di
 """
 
 import asyncio
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.text import Text
@@ -34,7 +34,7 @@ class Findings:
     partition_owner: str | None = None
     partition_leases: int | None = None
     unrouted: int | None = None
-    management: str | None = field(default=None)
+    management: str | None = None
 
 
 def inspect(user: User, *, as_json: AsJson = False) -> None:

@@ -87,5 +87,5 @@ def body_json(body: bytes) -> Json:
         return {"base64": base64.b64encode(body).decode()}
 
 
-def plural(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def plural(count: int, one: str) -> str:
+    return f"{count:,} {one if count == 1 else f'{one}s'}"
