@@ -155,6 +155,7 @@ async def run(settings: GatewaySettings) -> None:
             loops = [
                 tasks.create_task(gateway.link.run(), name="broker link"),
                 tasks.create_task(gateway.tick(), name="tick"),
+                tasks.create_task(gateway.sockets.run(), name="outbox"),
                 tasks.create_task(gateway.load_keys(), name="load keys"),
             ]
             _log.info("listening", public=str(settings.gateway_listen), port=port)

@@ -1,98 +1,71 @@
-"""The text of Socket.IO packets (protocol v5), without binary ones from clients: bytes in, a packet or None out.
+"""The text of Socket.IO packets as this gateway lets python-socketio read and write them.
 
-JSON stays raw in both directions, so a body is neither parsed twice nor changed on its way.
+Reading: nothing binary, no number that is no number, and the body stays raw JSON until somebody knows what it
+means. Writing: the library's own way, with orjson, which takes an event's raw JSON as it is.
 """
 
 import json
 import re
-from dataclasses import dataclass
-from enum import StrEnum
+from typing import Any
 
 import msgspec
 import orjson
+from socketio import packet
 
-
-class Kind(StrEnum):
-    CONNECT = "0"
-    DISCONNECT = "1"
-    EVENT = "2"
-    ACK = "3"
-    CONNECT_ERROR = "4"
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """`body` is the raw JSON after the id, empty if there is none; `id` asks for, or is, a callback."""
-
-    kind: Kind
-    namespace: str
-    id: int | None
-    body: str
-
-
-_PACKET = re.compile(r"([0-4])(?:(/[^,]*)(?:,|\Z))?([0-9]{0,15})((?![0-9]).*)?\Z", re.DOTALL)
+_PACKET = re.compile(r"([0-3])(?:(/[^,]*)(?:,|\Z))?([0-9]{0,15})((?![0-9]).*)?\Z", re.DOTALL)
 _arguments = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def parse(text: str) -> Packet | None:
-    """None: this is no packet. The body is not looked at."""
-    match = _PACKET.match(text)
-    if match is None:
-        return None
-    kind, namespace, number, body = match.groups()
-    return Packet(Kind(kind), (namespace or "/").partition("?")[0], int(number) if number else None, body or "")
+class BadPacket(ValueError):
+    """No client that means well says this."""
 
 
-def arguments(packet: Packet) -> list[bytes] | None:
-    """The arguments of an event or a callback, each raw JSON. None: the body is no JSON list."""
+class _Json:
+    @staticmethod
+    def dumps(value: object, separators: object = None) -> str:  # noqa: ARG004 -- the library hands them over
+        return orjson.dumps(value).decode()
+
+
+class RawPacket(packet.Packet):  # type: ignore[misc]  # it has no types
+    """`data` of a packet that was read is the raw JSON text after the number, or None."""
+
+    json = _Json
+
+    def decode(self, encoded_packet: object) -> int:
+        """Raises `BadPacket`. The body is not looked at."""
+        match = _PACKET.match(encoded_packet) if isinstance(encoded_packet, str) else None
+        if match is None:
+            raise BadPacket("no packet")
+        kind, namespace, number, body = match.groups()
+        self.packet_type = int(kind)
+        self.namespace = (namespace or "/").partition("?")[0]
+        self.id = int(number) if number else None
+        self.data = body or None
+        return 0  # attachments
+
+
+def arguments(body: str | None) -> list[bytes]:
+    """The arguments of an event or a callback, each raw JSON. Raises `BadPacket` when the body is no JSON list."""
     try:
-        return [bytes(argument) for argument in _arguments.decode(packet.body)]
+        return [bytes(argument) for argument in _arguments.decode(body or "")]
     except (msgspec.MsgspecError, RecursionError):
-        return _mended(packet.body)
+        return _mended(body or "")
 
 
-def _mended(body: str) -> list[bytes] | None:
+def _mended(body: str) -> list[bytes]:
     # JavaScript writes half a surrogate pair as an escape that is no text at all. A client that was cut for it
     # would be sent the same message again, and answer the same.
     try:
         text = json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")
         return [bytes(argument) for argument in _arguments.decode(text)]
-    except (ValueError, RecursionError):
-        return None
+    except (ValueError, RecursionError) as err:
+        raise BadPacket("no list of arguments") from err
 
 
-def connected(namespace: str, session: str) -> str:
-    return f'0{_prefix(namespace)}{{"sid":"{session}"}}'
-
-
-def refused(namespace: str, code: str, detail: str) -> str:
-    """`connect_error`: the stock client gives up for good."""
-    body = {"message": code, "data": {"code": code, "detail": detail}}
-    return f"4{_prefix(namespace)}{orjson.dumps(body).decode()}"
-
-
-def disconnected(namespace: str) -> str:
-    """The stock client stays away."""
-    return f"1{_prefix(namespace)}"
-
-
-def event(namespace: str, number: int | None, name: str, argument: bytes = b"") -> str:
-    """`argument` is raw JSON, `number` asks the client for its callback."""
-    rest = f",{argument.decode()}" if argument else ""
-    return f'2{_prefix(namespace)}{"" if number is None else number}["{name}"{rest}]'
-
-
-def binary_event(namespace: str, number: int, name: str, argument: bytes) -> str:
-    """The event whose `data` is the binary frame that is sent next."""
-    value = orjson.loads(argument)
-    value["data"] = {"_placeholder": True, "num": 0}
-    return f'51-{_prefix(namespace)}{number}["{name}",{orjson.dumps(value).decode()}]'
-
-
-def answer(namespace: str, number: int, value: object) -> str:
-    """The callback of an event that the client sent."""
-    return f"3{_prefix(namespace)}{number}[{orjson.dumps(value).decode()}]"
-
-
-def _prefix(namespace: str) -> str:
-    return "" if namespace == "/" else f"{namespace},"
+def payload(event: bytes, attachment: bytes | None) -> Any:
+    """What `emit` takes: the raw JSON of an event, or, with a binary body, its object with the body as `data`."""
+    if attachment is None:
+        return orjson.Fragment(event)
+    value = orjson.loads(event)
+    value["data"] = attachment
+    return value

@@ -1,40 +1,33 @@
-"""Socket.IO: who has logged in and what they say. Facts go to the core in the order in which they came.
-
-The packets are read and written here (`packets.py`), straight on engine.io: the library above it runs
-handlers for events that a client makes up, forgets callbacks and leaks what fails half-way.
-"""
+"""Socket.IO: who has logged in and what they say. Facts go to the core in the order in which they came."""
 
 import asyncio
-import itertools
-import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from gateway import engine, handshake, packets
 from gateway.answers import Confirmed, Refused, read_answer
 from gateway.core.sessions import Sessions
 from gateway.metrics import Metrics
-from gateway.packets import Kind, Packet
 from gateway.send import Allowance, Publish, Rejection, judge, send
+from gateway.server import Server
 from gateway.settings import GatewaySettings
 from gateway.tokens import Claims, Code, Refusal, Verifier
 from shared import log
 
 LONGEST_TIMER_SECONDS = 86_400.0
-NUMBERS = 10**12
 
 _log = log.get(__name__)
 
 
 @dataclass(slots=True, eq=False)
 class Login:
-    """A session's own part of a connection. `asked`: the callbacks that are awaited, number to message id."""
+    """A session's own part of a connection."""
 
     id: str
     claims: Claims
+    seen: tuple[str, ...]
     allowance: Allowance
-    asked: dict[int, str] = field(default_factory=dict)
     expiry: asyncio.TimerHandle | None = None
 
 
@@ -65,41 +58,54 @@ class Sockets:
         self._publish = publish
         self._tasks = tasks
         self._by_session: dict[str, Connection] = {}
-        # The stock client sends a callback that its application calls late over the connection it has by then,
-        # with the number of the old one. So no two sessions share numbers, of two gateways neither.
-        self._numbers = itertools.count(secrets.randbelow(NUMBERS))
-        self.engine: engine.Engine[Login] = engine.Engine(
-            settings, metrics, tasks, on_text=self._said, on_gone=self._log_out
-        )
+        self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._server = Server(settings, self, **engine.options(settings))
+        self.engine: engine.Engine[Login] = engine.Engine(settings, metrics, tasks, self._server)
+
+    async def run(self) -> None:
+        """For ever: what is to be sent, one after the other, because the order of messages hangs on it (I3)."""
+        while True:
+            send = await self._outbox.get()
+            await send()
 
     # The core's port.
 
     def emit(self, session: str, message: str, event: bytes, attachment: bytes | None) -> None:
         connection = self._by_session.get(session)
-        if connection is None or connection.session is None:
+        if connection is None or connection.closing:
             return  # its close is on the way to the core
-        login = connection.session
-        number = next(self._numbers)
-        login.asked[number] = message
-        if attachment is None:
-            self.engine.write(connection, packets.event(self._namespace, number, "message", event))
-        else:
-            self.engine.write(connection, packets.binary_event(self._namespace, number, "message", event))
-            self.engine.write(connection, attachment)
+
+        def answered(arguments: list[bytes]) -> None:
+            self._answered(session, message, arguments)
+
+        def send() -> Awaitable[None]:
+            return self._server.emit_to(session, "message", packets.payload(event, attachment), answered)
+
+        self._outbox.put_nowait(send)
         self._metrics.emitted.inc()
 
     def cut(self, session: str, why: str) -> None:
         connection = self._by_session.get(session)
-        if connection is not None:
+        if connection is None:
+            return
+
+        async def close() -> None:
             self.engine.close(connection, why)
+
+        self._outbox.put_nowait(close)  # after what was emitted before
 
     def replace(self, session: str) -> None:
         connection = self._by_session.get(session)
-        if connection is not None and self.engine.is_open(connection):
-            self._metrics.replaced.inc()
-            self.engine.write(connection, packets.event(self._namespace, None, "replaced"))
-            self.engine.write(connection, packets.disconnected(self._namespace))
+        if connection is None or not self.engine.is_open(connection):
+            return
+
+        async def send() -> None:
+            await self._server.emit_to(session, "replaced")
+            await self._server.disconnect(session, self._namespace)
             self.engine.close(connection, "replaced")
+
+        self._outbox.put_nowait(send)
+        self._metrics.replaced.inc()
 
     def cut_some(self, count: int, why: str) -> int:
         """Closes up to `count` connections; returns how many."""
@@ -108,55 +114,37 @@ class Sockets:
             self.engine.close(connection, why)
         return len(found)
 
-    # Every text that a client sends.
+    # What the server tells: connections come and go.
 
-    async def _said(self, connection: Connection, text: str | None) -> None:
-        packet = None if text is None else packets.parse(text)
-        try:
-            if packet is None or not await self._hear(connection, packet):
-                self._metrics.bad_frames.inc()
-                self.engine.close(connection, "bad packet")
-        except Exception:  # noqa: BLE001 -- a fault of ours stays with the client that met it
-            _log.exception("a client's packet met a fault of this program; its connection is closed")
-            self.engine.close(connection, "fault")
+    def came(self, connection: str) -> None:
+        self.engine.came(connection)
 
-    async def _hear(self, connection: Connection, packet: Packet) -> bool:
-        """False: no client that means well says this."""
-        login = connection.session if packet.namespace == self._namespace else None
-        match packet.kind:
-            case Kind.CONNECT:
-                await self._connect(connection, packet)
-            case Kind.CONNECT_ERROR:
-                return False
-            case _ if login is None:
-                pass  # said before it knew that its session is over
-            case Kind.DISCONNECT:
-                self._log_out(connection)
-            case Kind.EVENT:
-                return self._event(connection, login, packet)
-            case Kind.ACK:
-                return self._answer(login, packet)
-        return True
+    def left(self, connection: str) -> None:
+        self.engine.left(connection)
+
+    def failed(self, connection: str, err: Exception) -> None:
+        found = self.engine.connection(connection)
+        if isinstance(err, packets.BadPacket | ValueError):
+            self._metrics.bad_frames.inc()
+        else:
+            _log.error("a client's packet met a fault of this program; its connection is closed", exc_info=err)
+        if found is not None:
+            self.engine.close(found, "bad packet" if isinstance(err, ValueError) else "fault")
 
     # Logging in and out.
 
-    async def _connect(self, connection: Connection, packet: Packet) -> None:
-        if packet.namespace != self._namespace:
-            refusal: Refusal | None = Refusal(Code.BAD_REQUEST, "there is no such namespace")
-        elif connection.session is not None:
-            refusal = Refusal(Code.BAD_REQUEST, "this connection has a session")
-        else:
-            refusal = await self._log_in(connection, handshake.read(packet.body))
-        if refusal is None:
-            return
-        self._metrics.rejected.labels(refusal.code).inc()
-        if refusal.code is Code.UNAVAILABLE:
-            # No connect_error: the stock client would not come back.
-            self.engine.close(connection, "not serving")
-        else:
-            self.engine.write(connection, packets.refused(packet.namespace, refusal.code, refusal.detail))
+    async def log_in(self, connection: str, session: str, auth: str | None) -> Refusal | None:
+        found = self.engine.connection(connection)
+        refusal = Refusal(Code.UNAVAILABLE, "") if found is None else await self._log_in(found, session, auth)
+        if refusal is not None:
+            self._metrics.rejected.labels(refusal.code).inc()
+            if refusal.code is Code.UNAVAILABLE and found is not None:
+                # Before the refusal, which is then not sent: the stock client would not come back.
+                self.engine.close(found, "not serving")
+        return refusal
 
-    async def _log_in(self, connection: Connection, asked: handshake.Handshake | Refusal) -> Refusal | None:
+    async def _log_in(self, connection: Connection, session: str, auth: str | None) -> Refusal | None:
+        asked = handshake.read(auth or "")
         if isinstance(asked, Refusal):
             return asked
         if not self._serving():
@@ -164,30 +152,31 @@ class Sockets:
         claims = await self._verifier.verify(asked.token)
         if isinstance(claims, Refusal):
             return claims
-        if not self._serving():  # any more
+        if not self._serving() or not self.engine.is_open(connection):  # any more
             return Refusal(Code.UNAVAILABLE, "")
-        if not self.engine.is_open(connection) or connection.session is not None:
-            return None  # it left, or asked twice, while the keys were read
-        now = time.monotonic()
-        allowance = Allowance(self._settings.gateway_send_per_second, now)
-        login = connection.session = Login(secrets.token_urlsafe(15), claims, allowance)
-        self._by_session[login.id] = connection
+        allowance = Allowance(self._settings.gateway_send_per_second, time.monotonic())
+        login = connection.session = Login(session, claims, asked.seen, allowance)
+        self._by_session[session] = connection
         self.engine.logged_in(connection)
         self._expire(connection, login)
-        # Before the core hears of it: what the core emits must come after.
-        self.engine.write(connection, packets.connected(self._namespace, login.id))
-        self._sessions.open(login.id, claims.user, asked.seen, now, time.time())
         return None
 
-    def _log_out(self, connection: Connection) -> None:
-        login, connection.session = connection.session, None
-        if login is None:
+    def logged_in(self, session: str) -> None:
+        """Only now, so that what the core emits comes after the answer to CONNECT."""
+        connection = self._by_session.get(session)
+        if connection is not None and connection.session is not None:
+            login = connection.session
+            self._sessions.open(session, login.claims.user, login.seen, time.monotonic(), time.time())
+
+    def logged_out(self, session: str) -> None:
+        connection = self._by_session.pop(session, None)
+        if connection is None or connection.session is None:
             return
-        del self._by_session[login.id]
+        login, connection.session = connection.session, None
         if login.expiry is not None:
             login.expiry.cancel()
         self.engine.logged_out(connection)
-        self._sessions.close(login.id, time.monotonic())
+        self._sessions.close(session, time.monotonic())
 
     def _expire(self, connection: Connection, login: Login) -> None:
         """Closes the connection when the token ends."""
@@ -205,69 +194,56 @@ class Sockets:
 
     # What clients say.
 
-    def _answer(self, login: Login, packet: Packet) -> bool:
-        arguments = packets.arguments(packet)
-        if arguments is None or packet.id is None:
-            return False
-        message = login.asked.pop(packet.id, None)
-        if message is None:
-            return True  # a second answer, or one to nothing: it changes nothing
+    def _answered(self, session: str, message: str, arguments: list[bytes]) -> None:
         match read_answer(arguments):
             case Confirmed(value, detail):
-                self._sessions.answered(login.id, message, value, detail, time.monotonic())
+                self._sessions.answered(session, message, value, detail, time.monotonic())
             case Refused(detail):
-                self._sessions.refused(login.id, message, detail, time.monotonic())
-        return True
+                self._sessions.refused(session, message, detail, time.monotonic())
 
-    def _event(self, connection: Connection, login: Login, packet: Packet) -> bool:
-        match packets.arguments(packet):
-            case None | []:
-                return False
+    def said(self, session: str, number: int | None, said: list[bytes]) -> None:
+        connection = self._by_session.get(session)
+        if connection is None or connection.session is None:
+            return  # said before it knew that its session is over
+        login = connection.session
+        match said:
+            case []:
+                raise packets.BadPacket("an event without a name")
             case [b'"send"', argument, *_]:
-                self._send(connection, login, packet.id, argument)
+                self._send(login, number, argument)
             case [b'"renew"', argument, *_]:
-                self._tasks.create_task(self._renew(connection, login, packet.id, argument))
+                self._tasks.create_task(self._renew(connection, login, number, argument))
             case _:
                 pass  # an event that this version does not know
-        return True
 
-    def _send(self, connection: Connection, login: Login, number: int | None, argument: bytes) -> None:
-        verdict = login.allowance.take(time.monotonic()) or judge(
-            argument, login.claims, self._settings.max_message_bytes
-        )
-        if isinstance(verdict, Rejection):
-            self._metrics.sends.labels(verdict.code).inc()
-            self._reply(connection, number, verdict.answer())
-            return
+    def _send(self, login: Login, number: int | None, argument: bytes) -> None:
+        now = time.monotonic()
+        verdict = login.allowance.take(now) or judge(argument, login.claims, self._settings.max_message_bytes)
+        login.allowance.unanswered += 1
 
         async def finish() -> None:
-            login.allowance.unanswered += 1
             try:
-                answer = await send(verdict, self._publish)
+                answer = verdict.answer() if isinstance(verdict, Rejection) else await send(verdict, self._publish)
+                self._metrics.sends.labels(answer.get("error", "ok")).inc()
+                await self._server.answer(login.id, number, answer)
             finally:
                 login.allowance.unanswered -= 1
-            self._metrics.sends.labels(answer.get("error", "ok")).inc()
-            self._reply(connection, number, answer)
 
         # A task of its own, so that answers are not held up. Tasks start in this order, and so they publish.
         self._tasks.create_task(finish())
 
     async def _renew(self, connection: Connection, login: Login, number: int | None, argument: bytes) -> None:
-        limit = login.allowance.take(time.monotonic())
-        if limit is not None:
-            self._reply(connection, number, limit.answer())
+        asked = login.allowance.take(time.monotonic()) or handshake.read(argument)
+        if isinstance(asked, Rejection):
+            await self._server.answer(login.id, number, asked.answer())
             return
-        asked = handshake.read(argument)
         claims = asked if isinstance(asked, Refusal) else await self._verifier.verify(asked.token)
         if isinstance(claims, Claims) and claims.user != login.claims.user:
             claims = Refusal(Code.UNAUTHORIZED, "the token is another user's")
         if isinstance(claims, Refusal):
-            self._reply(connection, number, {"ok": False, "error": claims.code, "detail": claims.detail})
+            answer: object = {"ok": False, "error": claims.code, "detail": claims.detail}
+            await self._server.answer(login.id, number, answer)
         elif connection.session is login:
             login.claims = claims
             self._expire(connection, login)
-            self._reply(connection, number, {"ok": True, "expires": claims.expires})
-
-    def _reply(self, connection: Connection, number: int | None, value: object) -> None:
-        if number is not None and connection.session is not None:
-            self.engine.write(connection, packets.answer(self._namespace, number, value))
+            await self._server.answer(login.id, number, {"ok": True, "expires": claims.expires})

@@ -127,11 +127,12 @@ async def in_process(**changed: Any) -> AsyncIterator[InProcess]:
             serving=lambda: office.serving,
             publish=office.publish,
         )
-        ticking = tasks.create_task(_tick(gateway))
+        loops = [tasks.create_task(_tick(gateway)), tasks.create_task(gateway.sockets.run())]
         listen = ListenAddress("127.0.0.1", 0)
         async with serve(gateway.sockets.engine.app, listen, frame_bytes=settings.frame_bytes) as gateway.port:
             yield gateway
-        ticking.cancel()
+        for task in loops:
+            task.cancel()
         await gateway.sockets.engine.stop()
 
 

@@ -1,0 +1,162 @@
+"""python-socketio's server, with what a stranger could do to it shut off.
+
+As it comes it runs handlers for events that a client makes up, forgets what failed half-way, and numbers the
+callbacks of every session from 1 (TRAPS A7 to A13). All departures from the library are in this file.
+"""
+
+import itertools
+import secrets
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import socketio
+
+from gateway.packets import BadPacket, RawPacket, arguments
+from gateway.settings import GatewaySettings
+from gateway.tokens import Code, Refusal
+
+NUMBERS = 10**12
+
+
+class Handlers(Protocol):
+    """Who is told. `connection` is engine.io's id of it, `session` Socket.IO's of the client logged in on it."""
+
+    def came(self, connection: str) -> None: ...
+    def left(self, connection: str) -> None: ...
+    async def log_in(self, connection: str, session: str, auth: str | None) -> Refusal | None:
+        """None: welcome. A refusal `unavailable` closes the transport instead of being sent."""
+
+    def logged_in(self, session: str) -> None:
+        """The client's CONNECT has been answered."""
+
+    def logged_out(self, session: str) -> None: ...
+    def said(self, session: str, number: int | None, said: list[bytes]) -> None:
+        """An event; `number` asks for an answer. Raises `BadPacket`."""
+
+    def failed(self, connection: str, err: Exception) -> None:
+        """Something that it said could not be borne."""
+
+
+class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # it has no types
+    """`connected` hears of every session whose CONNECT has been answered."""
+
+    def __init__(self, connected: Callable[[str], None]) -> None:
+        super().__init__()
+        self._connected = connected
+        # The stock client sends a callback that its application calls late over the connection it has by then,
+        # with the number of the old one. So no two sessions share numbers, of two gateways neither.
+        self._numbers = itertools.count(secrets.randbelow(NUMBERS))
+
+    async def connect(self, sid: str, namespace: str) -> Any:
+        result = await super().connect(sid, namespace)
+        self._connected(sid)
+        return result
+
+    def _generate_ack_id(self, sid: str, callback: Callable[..., None]) -> int:
+        number = next(self._numbers)
+        self.callbacks.setdefault(sid, {})[number] = callback
+        return number
+
+    async def trigger_callback(self, sid: str | None, id: int | None, data: str | None) -> None:  # noqa: A002 -- theirs
+        if id is None:
+            raise BadPacket("a callback without its number")
+        answer = arguments(data)
+        callback = self.callbacks.get(sid, {}).pop(id, None)
+        if callback is not None:  # else a second answer, or one to nothing: it changes nothing
+            callback(answer)
+
+
+class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
+    """Strangers cannot raise into it, make up events or leave anything behind."""
+
+    def __init__(self, settings: GatewaySettings, handlers: Handlers, **engine: object) -> None:
+        """`engine` are options of engine.io."""
+        self.namespace = settings.gateway_namespace
+        self._to = handlers
+        super().__init__(
+            client_manager=_Manager(handlers.logged_in),
+            serializer=RawPacket,
+            async_handlers=False,
+            async_mode="asgi",
+            namespaces=[self.namespace],
+            **engine,
+        )
+        self.on("connect", self._connect, namespace=self.namespace)
+        self.on("disconnect", lambda sid, _reason: handlers.logged_out(sid), namespace=self.namespace)
+
+    async def emit_to(
+        self, session: str, event: str, data: object = None, callback: Callable[[list[bytes]], None] | None = None
+    ) -> None:
+        """To one client; nothing happens when it is gone. `callback` gets the raw arguments of its answer."""
+        if self.manager.is_connected(session, self.namespace):
+            await self.emit(event, data, to=session, namespace=self.namespace, callback=callback)
+
+    async def answer(self, session: str, number: int | None, value: object) -> None:
+        """The callback of an event that the client sent."""
+        connection = self.connection_of(session)
+        if number is not None and connection is not None:
+            packet = self.packet_class(socketio.packet.ACK, namespace=self.namespace, id=number, data=[value])
+            await self._send_packet(connection, packet)
+
+    def connection_of(self, session: str) -> str | None:
+        found = self.manager.eio_sid_from_sid(session, self.namespace)
+        return None if found is None else str(found)
+
+    # --- what the library calls -----------------------------------------------------------
+
+    async def _connect(self, sid: str, _environ: object, auth: str | None) -> None:
+        connection = self.connection_of(sid) or ""
+        try:
+            refusal = await self._to.log_in(connection, sid, auth)
+        except Exception as err:
+            self._to.failed(connection, err)
+            raise ConnectionRefusedError from err
+        if refusal is not None:
+            raise socketio.exceptions.ConnectionRefusedError(refusal.code, _data(refusal))
+
+    async def _handle_eio_connect(self, eio_sid: str, environ: object) -> None:
+        await super()._handle_eio_connect(eio_sid, environ)
+        self._to.came(eio_sid)
+
+    async def _handle_eio_message(self, eio_sid: str, data: object) -> None:
+        try:
+            await super()._handle_eio_message(eio_sid, data)
+        except Exception as err:  # noqa: BLE001 -- a fault stays with the client that met it
+            self._to.failed(eio_sid, err)
+
+    async def _handle_eio_disconnect(self, eio_sid: str, reason: object) -> None:
+        try:
+            await super()._handle_eio_disconnect(eio_sid, reason)
+        finally:
+            # One that left while it was logging in: the library keeps it for ever.
+            sid = self.manager.sid_from_eio_sid(eio_sid, self.namespace)
+            if sid is not None:
+                self.manager.basic_disconnect(sid, self.namespace)
+            self._to.left(eio_sid)
+
+    async def _handle_connect(self, eio_sid: str, namespace: str, data: str | None) -> None:
+        detail = ""
+        if namespace != self.namespace:
+            detail = "there is no such namespace"
+        elif self.manager.sid_from_eio_sid(eio_sid, namespace) is not None:
+            detail = "this connection has a session"
+        if not detail:
+            await super()._handle_connect(eio_sid, namespace, data)
+            return
+        refusal = Refusal(Code.BAD_REQUEST, detail)
+        body = {"message": refusal.code, "data": _data(refusal)}
+        refused = self.packet_class(socketio.packet.CONNECT_ERROR, data=body, namespace=namespace)
+        await self._send_packet(eio_sid, refused)
+
+    async def _handle_event(self, eio_sid: str, namespace: str, id: int | None, data: str | None) -> None:  # noqa: A002 -- theirs
+        sid = self.manager.sid_from_eio_sid(eio_sid, namespace)
+        if namespace == self.namespace and self.manager.is_connected(sid, namespace):
+            self._to.said(sid, id, arguments(data))
+
+    async def _handle_ack(self, eio_sid: str, namespace: str, id: int | None, data: str | None) -> None:  # noqa: A002 -- theirs
+        if namespace == self.namespace:
+            await super()._handle_ack(eio_sid, namespace, id, data)
+
+
+def _data(refusal: Refusal) -> dict[str, str]:
+    return {"code": refusal.code, "detail": refusal.detail}
