@@ -1,0 +1,237 @@
+"""The dispatcher's partitions and users, whatever gateways, the broker and the clock do, in any order.
+
+`Office` judges every call; here are the facts, what must hold between them, and that all ends well.
+"""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from dispatcher.core.dispatcher import Dispatcher
+from dispatcher.core.user import Stage
+from shared.wire import Outcome, OutcomeKind
+from tests.properties.office import PARTITIONS, WINDOW, Office, home
+
+users = st.sampled_from(["alice", "bob"])
+inboxes = st.sampled_from(["g1", "g2"])
+partitions = st.integers(0, PARTITIONS - 1)
+picks = st.integers(0, 50)
+
+
+class World(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.office = Office()
+        self.core = Dispatcher(
+            self.office,
+            window=WINDOW,
+            max_attempts=2,
+            linger_seconds=2.0,
+            hold_seconds=200.0,
+            lease_seconds=1e9,
+            partitions=PARTITIONS,
+        )
+        self.now = 0.0
+        self.made = 0
+        self.core.start(self.now)
+
+    # --- gateways --------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.office.sessions) < 4)
+    @rule(user=users, inbox=inboxes)
+    def opens(self, user: str, inbox: str) -> None:
+        self.made += 1
+        self.office.begin(f"s{self.made}", user, inbox)
+
+    @precondition(lambda self: self.office.sessions)
+    @rule(pick=picks)
+    def closes(self, pick: int) -> None:
+        self.office.end(self.session(pick))
+
+    @precondition(lambda self: self.office.sessions)
+    @rule(pick=picks, inbox=st.none() | inboxes)
+    def announces_again(self, pick: int, inbox: str | None) -> None:
+        self.office.announce(self.session(pick), inbox)
+
+    @rule(inbox=inboxes)
+    def inbox_is_gone(self, inbox: str) -> None:
+        self.made += 1
+        self.core.returned(inbox, self.now)
+        for name, known in self.office.sessions.items():
+            if known.inbox == inbox:
+                self.office.announce(name, f"g{self.made}x")
+
+    @rule(partition=partitions)
+    def something_strange_is_announced(self, partition: int) -> None:
+        self.office.put_lease(partition, b"9\n{}")
+
+    @precondition(lambda self: self.office.told)
+    @rule(who=picks, what=picks, kind=st.sampled_from([OutcomeKind.CONFIRMED, *OutcomeKind]))
+    def answers(self, who: int, what: int, kind: OutcomeKind) -> None:
+        session = sorted(self.office.told)[who % len(self.office.told)]
+        told = sorted(self.office.told[session])
+        if kind is not OutcomeKind.GONE or session not in self.office.sessions:
+            self.outcome(session, told[what % len(told)], kind)
+
+    # --- the broker ------------------------------------------------------------------------
+
+    @rule(user=users, copy=st.booleans(), bad=st.integers(0, 9), wants_receipt=st.booleans())
+    def published(self, user: str, copy: bool, bad: int, wants_receipt: bool) -> None:
+        self.made += not copy
+        self.office.publish(user, f"m{self.made}", bad=bad == 0, wants_receipt=wants_receipt)
+
+    @rule(partition=partitions)
+    def leases_come(self, partition: int) -> None:
+        while partition in self.office.open and self.office.leases[partition]:
+            tag, body = self.office.next_lease(partition)
+            self.core.leased(partition, tag, body, self.now)
+
+    @rule(user=users, many=st.integers(1, 4), redelivered=st.booleans())
+    def messages_come(self, user: str, many: int, redelivered: bool) -> None:
+        for _ in range(many):
+            if self.office.may_deliver(user):
+                arrival = self.office.next_message(user, redelivered=redelivered)
+                self.core.arrived(home(user), user, arrival, self.now)
+
+    @precondition(lambda self: self.office.declaring)
+    @rule()
+    def a_queue_is_declared(self) -> None:
+        self.core.declared(self.office.declaring.pop(0), self.now)
+
+    @precondition(lambda self: self.office.cancelling)
+    @rule()
+    def a_consumer_is_cancelled(self) -> None:
+        self.office.last_nack.clear()
+        self.core.cancelled(self.office.cancelling.pop(0), self.now)
+
+    @precondition(lambda self: self.office.records)
+    @rule(pick=picks)
+    def a_record_is_safe(self, pick: int) -> None:
+        ticket = sorted(self.office.records)[pick % len(self.office.records)]
+        self.office.safe.add(self.office.records.pop(ticket))
+        self.core.recorded(ticket, self.now)
+
+    @rule(user=users)
+    def the_queue_is_deleted(self, user: str) -> None:
+        if user in self.office.consuming:
+            self.office.delete_queue(user)
+            self.office.last_nack.clear()
+            self.core.consumer_lost(user, self.now)
+
+    @rule(partition=partitions)
+    def the_channel_is_closed(self, partition: int) -> None:
+        if partition in self.office.open:
+            self.office.closed(partition)
+            self.core.partition_lost(partition, self.now)
+
+    @precondition(lambda self: self.office.leaving)
+    @rule()
+    def a_partition_is_left(self) -> None:
+        self.core.left(self.office.leaving.pop(0), self.now)
+
+    @rule(count=st.integers(0, 2))
+    def so_many_dispatchers(self, count: int) -> None:
+        self.core.dispatchers(count, self.now)
+
+    @rule(seconds=st.sampled_from([0.05, 0.3, 2.1, 50.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        self.core.tick(self.now)
+
+    # --- what holds ------------------------------------------------------------------------
+
+    @invariant()
+    def every_tag_that_is_out_is_accounted_for(self) -> None:
+        """A tag that nobody has in mind would stay out for ever; one that is not out would close the channel."""
+        tags = set(self.office.records.values())
+        for partition in self.core._partitions:
+            tags.update(partition._strangers)
+            tags.update(session.lease for session in partition.sessions.values())
+        for user in self.core.users:
+            tags.update(arrival.tag for flight in user.flights.values() for arrival in flight.arrivals)
+        assert tags == {tag for _, tag in self.office.held}
+
+    @invariant()
+    def sessions_wait_for_what_is_in_flight_and_for_nothing_else(self) -> None:
+        for user in self.core.users:
+            for flight in user.flights.values():
+                assert flight.waiting_on <= user.sessions.keys()
+            for session in user.sessions.values():
+                assert set(session.pending) <= user.flights.keys()
+                assert all(session.id in user.flights[message].waiting_on for message in session.pending)
+
+    @invariant()
+    def whoever_is_here_was_sent_all_that_is_in_flight(self) -> None:
+        for user in self.core.users:
+            if user.stage is Stage.CONSUMING:
+                for name in user.sessions.keys() - user._held.keys():
+                    assert user.flights.keys() <= self.office.told.get(name, set())
+
+    @invariant()
+    def the_tables_agree(self) -> None:
+        consuming = {user.name for user in self.core.users if user.stage is Stage.CONSUMING}
+        assert consuming == self.office.consuming.keys()
+        assert not any(user.absent for user in self.core.users)
+        known = {session for user in self.core.users for session in user.sessions}
+        assert known == {session for partition in self.core._partitions for session in partition.sessions}
+        assert {s.id for inbox in self.core._inboxes._sessions.values() for s in inbox.values()} == known
+
+    # --- and how it ends -------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """Once nothing goes wrong any more, everything reaches who is here, and then everybody is forgotten."""
+        if not hasattr(self, "core"):
+            return
+        for queue in self.office.leases.values():
+            queue[:] = [lease for lease in queue if not lease[1].startswith(b"9")]
+        self.opens("alice", "g1")
+        self.opens("bob", "g2")
+        for _ in range(100):
+            self.settle_down()
+            if not self.office.out and not any(self.office.ready.values()):
+                break
+        assert not self.office.out
+        assert not any(self.office.ready.values())
+        for session in list(self.office.sessions):
+            self.office.end(session)
+        for _ in range(20):
+            self.settle_down()
+        assert (self.core.sessions, list(self.core.users), self.core.recording) == (0, [], 0)
+        assert not self.office.held
+        assert self.core.in_flight == 0
+
+    def settle_down(self) -> None:
+        """Every open question is answered once; clients confirm what is out."""
+        for partition in range(PARTITIONS):
+            self.leases_come(partition)
+        self.time_passes(2.1)
+        for act, open_questions in (
+            (self.a_partition_is_left, self.office.leaving),
+            (self.a_queue_is_declared, self.office.declaring),
+            (self.a_consumer_is_cancelled, self.office.cancelling),
+        ):
+            while open_questions:
+                act()
+        for user in ("alice", "bob"):
+            self.messages_come(user, 4, redelivered=False)
+        for session in list(self.office.sessions):
+            for item in list(self.office.out.values()):
+                if item.user == self.office.sessions[session].user and item.id in self.office.told.get(session, ()):
+                    self.outcome(session, item.id, OutcomeKind.CONFIRMED)
+        while self.office.records:
+            self.a_record_is_safe(0)
+
+    def session(self, pick: int) -> str:
+        return sorted(self.office.sessions)[pick % len(self.office.sessions)]
+
+    def outcome(self, session: str, message: str, kind: OutcomeKind) -> None:
+        user = self.office.owners[session]
+        if kind is OutcomeKind.CONFIRMED:
+            self.office.confirming = (user, message)
+            self.office.confirmed.add((user, message))
+        self.core.outcomes([Outcome(user, message, session, kind)], self.now)
+        self.office.confirming = None
+
+
+World.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestDispatcher = World.TestCase
