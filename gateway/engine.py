@@ -6,6 +6,7 @@ client comes back by itself.
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -13,7 +14,7 @@ from gateway.frames import Frames
 from gateway.metrics import Metrics
 from gateway.server import Server
 from gateway.settings import GatewaySettings
-from shared.http import Receive, Scope, Send
+from shared.http import Receive, Scope, Send, refuse
 
 LOGIN_SECONDS = 10.0
 """How long a connection may go without a session."""
@@ -32,9 +33,17 @@ class Connection(Generic[S]):
 
 
 class Engine(Generic[S]):
-    """All connections of one gateway."""
+    """All connections of one gateway. New ones are taken while `serving`."""
 
-    def __init__(self, settings: GatewaySettings, metrics: Metrics, tasks: asyncio.TaskGroup, server: Server) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        metrics: Metrics,
+        tasks: asyncio.TaskGroup,
+        server: Server,
+        serving: Callable[[], bool],
+    ) -> None:
+        self._serving = serving
         self._metrics = metrics
         self._tasks = tasks
         self._server = server
@@ -113,7 +122,13 @@ class Engine(Generic[S]):
         return self._connections.get(name)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._server.handle_request(scope, receive, send)  # what it returns is no ASGI matter
+        if self._serving() or b"sid=" in scope["query_string"]:
+            await self._server.handle_request(scope, receive, send)  # what it returns is no ASGI matter
+        else:
+            # At the door, because a client that is let in and closed comes back at once, again and again; one
+            # that is refused here waits longer each time.
+            self._metrics.rejected.labels("unavailable").inc()
+            await refuse(scope, send, 503, b"not serving\n")
 
 
 def options(settings: GatewaySettings) -> dict[str, object]:

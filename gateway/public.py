@@ -8,7 +8,7 @@ import jwt
 import orjson
 
 from gateway.settings import Demo, GatewaySettings
-from shared.http import App, HealthApp, Receive, Scope, Send, respond
+from shared.http import App, HealthApp, Receive, Scope, Send, refuse, respond
 from shared.names import is_user_id
 
 PAGE = Path(__file__).parent / "demo" / "index.html"
@@ -30,7 +30,7 @@ class PublicApp:
         if f"{path.rstrip('/')}/" == self._settings.gateway_path:
             await self._socket_io(scope, receive, send)
         elif scope["type"] != "http":
-            await send({"type": "websocket.close"})
+            await refuse(scope, send, 404, b"not found\n")
         elif path in ("/healthz", "/readyz"):
             await self._health(scope, receive, send)
         elif path == "/client.js":

@@ -23,6 +23,9 @@ class Handlers(Protocol):
 
     def came(self, connection: str) -> None: ...
     def left(self, connection: str) -> None: ...
+    def is_open(self, connection: str) -> bool:
+        """False once its close has begun: nothing is to be written any more."""
+
     async def log_in(self, connection: str, session: str, auth: str | None) -> Refusal | None:
         """None: welcome. A refusal `unavailable` closes the transport instead of being sent."""
 
@@ -133,6 +136,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
             if sid is not None:
                 self.manager.basic_disconnect(sid, self.namespace)
             self._to.left(eio_sid)
+
+    async def _send_packet(self, eio_sid: str, pkt: object) -> None:
+        # A refusal queued behind the end of a transport is sent all the same if a ping stands before that.
+        if self._to.is_open(eio_sid):
+            await super()._send_packet(eio_sid, pkt)
 
     async def _handle_connect(self, eio_sid: str, namespace: str, data: str | None) -> None:
         detail = ""

@@ -60,7 +60,7 @@ class Sockets:
         self._by_session: dict[str, Connection] = {}
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
         self._server = Server(settings, self, **engine.options(settings))
-        self.engine: engine.Engine[Login] = engine.Engine(settings, metrics, tasks, self._server)
+        self.engine: engine.Engine[Login] = engine.Engine(settings, metrics, tasks, self._server, serving)
 
     async def run(self) -> None:
         """For ever: what is to be sent, one after the other, because the order of messages hangs on it (I3)."""
@@ -121,6 +121,10 @@ class Sockets:
 
     def left(self, connection: str) -> None:
         self.engine.left(connection)
+
+    def is_open(self, connection: str) -> bool:
+        found = self.engine.connection(connection)
+        return found is not None and self.engine.is_open(found)
 
     def failed(self, connection: str, err: Exception) -> None:
         found = self.engine.connection(connection)

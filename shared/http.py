@@ -38,6 +38,15 @@ async def respond(send: Send, status: int, body: bytes, content_type: str = "tex
     await send({"type": "http.response.body", "body": body})
 
 
+async def refuse(scope: Scope, send: Send, status: int, why: bytes) -> None:
+    """Answer a request, or a WebSocket that is not accepted yet, with an error."""
+    if scope["type"] == "http":
+        await respond(send, status, why)
+    else:
+        await send({"type": "websocket.http.response.start", "status": status, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": why})
+
+
 class HealthApp:
     """`/healthz` while the process lives, `/readyz` while it can serve, `/metrics` if there is a registry."""
 
@@ -60,10 +69,8 @@ class HealthApp:
                 await respond(send, 503, f"{self._why()}\n".encode())
             case "http", "/metrics" if self._registry is not None:
                 await respond(send, 200, generate_latest(self._registry), CONTENT_TYPE_LATEST)
-            case "http", _:
-                await respond(send, 404, b"not found\n")
             case _:
-                await send({"type": "websocket.close"})
+                await refuse(scope, send, 404, b"not found\n")
 
 
 class _Server(uvicorn.Server):

@@ -157,6 +157,19 @@ async def test_a_gateway_that_cannot_serve_closes_the_transport_and_refuses_nobo
         assert not gateway.office.leases
 
 
+async def test_a_client_that_comes_while_the_gateway_cannot_serve_is_let_in_later() -> None:
+    async with in_process() as gateway, aiohttp.ClientSession() as http:
+        gateway.office.serving = False
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            await http.ws_connect(gateway.ws_url)
+        gateway.office.serving = True
+
+        async with http.ws_connect(gateway.ws_url):
+            pass
+
+        assert refusal.value.status == 503
+
+
 async def test_a_client_that_was_cut_comes_back_by_itself() -> None:
     async with in_process() as gateway:
         alice = client()
