@@ -138,7 +138,7 @@ class Channel:
         self.consumers.pop(consumer.tag, None)
 
     def _settle(self, tag: int) -> Consumer | None:
-        """Whose delivery this is; None when there is no more to do."""
+        """Whose delivery this is; None when there is no more to do. A deleted queue takes it and nobody sees it."""
         if self.closed:
             return None
         consumer = self.unacked.pop(tag, None)
@@ -146,7 +146,7 @@ class Channel:
             self._fail(406, f"unknown delivery tag {tag}")
             return None
         consumer.unacked -= 1
-        return None if consumer.queue.deleted else consumer
+        return consumer
 
     def _queue(self, name: str) -> Queue | None:
         queue = self.broker.queues.get(name)

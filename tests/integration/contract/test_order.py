@@ -40,7 +40,28 @@ async def cancel_and_nack_each(_connection: Connection, channel: Channel, held: 
         await channel.nack(delivery.tag)
 
 
-WAYS = [channel_close, connection_close, connection_cut, cancel_and_nack_each]
+async def cancel_then_connection_cut(connection: Connection, channel: Channel, _held: list[Delivered]) -> None:
+    await channel.cancel("first")
+    assert await channel.next() == CancelOk("first")
+    await connection.cut()
+
+
+async def cancel_nack_some_then_channel_close(_connection: Connection, channel: Channel, held: list[Delivered]) -> None:
+    await channel.cancel("first")
+    assert await channel.next() == CancelOk("first")
+    for delivery in held[:4]:
+        await channel.nack(delivery.tag)
+    await channel.close()
+
+
+WAYS = [
+    channel_close,
+    connection_close,
+    connection_cut,
+    cancel_and_nack_each,
+    cancel_then_connection_cut,
+    cancel_nack_some_then_channel_close,
+]
 
 
 @pytest.mark.parametrize("give_back", WAYS)

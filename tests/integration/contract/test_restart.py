@@ -41,10 +41,12 @@ async def test_durable_queues_keep_persistent_messages_in_order_held_or_not(rabb
 
 
 @classic_queues
-async def test_transient_messages_are_gone(rabbit: Rabbit) -> None:
-    channel = await channel_of(rabbit)
+async def test_transient_messages_are_gone_held_or_not(rabbit: Rabbit) -> None:
+    channel = await channel_of(rabbit, prefetch=2)
     await channel.declare_queue(QUEUE)
     await post(rabbit, "0", Letter("1", persistent=False), "2", Letter("3", persistent=False))
+    await channel.consume(QUEUE, "alice")
+    await delivered(channel, 2)
 
     await rabbit.restart()
 
