@@ -1,6 +1,7 @@
 """`restante dead-letters`: what can never be delivered, and its way back.
 
 Reading takes nothing away: letters are consumed without an ack, and closing the channel puts them back in place.
+(A quorum queue puts what was read with a limit behind what had been read and put back before.)
 """
 
 import asyncio

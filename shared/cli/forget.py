@@ -3,12 +3,11 @@
 import asyncio
 from typing import Annotated
 
-import aiormq
 import typer
 
 from shared.cli.arguments import AsJson, User
 from shared.cli.failures import Exit, Failure
-from shared.cli.link import Link, broker
+from shared.cli.link import Depth, Link, broker
 from shared.cli.printing import out, plural, show_json
 from shared.cli.surroundings import settings
 from shared.names import user_queue
@@ -33,26 +32,22 @@ def forget(
 
 async def _forget(user: str, *, yes: bool, force: bool) -> int:
     async with broker(settings(), "forget") as link:
-        depth = await link.depth(user_queue(user))
-        if depth is None:
-            raise Failure(f"{user} has no queue: nothing to forget")
-        if depth.consumers and not force:
-            raise Failure(_consumed(user))
+        depth = await _free(link, user, force=force)
         if not yes:
             lost = plural(depth.ready, "message") + (" and what is under way" if depth.consumers else "")
             # In a thread: the connection's heartbeats go on while a person thinks.
             await asyncio.to_thread(typer.confirm, f"Delete {user_queue(user)} and lose {lost}?", abort=True)
-        return await _delete(link, user, force=force)
+            await _free(link, user, force=force)  # asked again, since a quorum queue knows no `if_unused`
+        channel = await link.channel()
+        answer = await channel.queue_delete(user_queue(user))
+        return answer.message_count or 0
 
 
-async def _delete(link: Link, user: str, *, force: bool) -> int:
-    channel = await link.channel()
-    try:
-        answer = await channel.queue_delete(user_queue(user), if_unused=not force)
-    except aiormq.exceptions.ChannelPreconditionFailed as err:
-        raise Failure(_consumed(user)) from err  # they came meanwhile
-    return answer.message_count or 0
-
-
-def _consumed(user: str) -> str:
-    return f"{user} has a session (a dispatcher consumes {user_queue(user)}): wait until it ends, or give --force"
+async def _free(link: Link, user: str, *, force: bool) -> Depth:
+    depth = await link.depth(user_queue(user))
+    if depth is None:
+        raise Failure(f"{user} has no queue: nothing to forget")
+    if depth.consumers and not force:
+        queue = user_queue(user)
+        raise Failure(f"{user} has a session (a dispatcher consumes {queue}): wait until it ends, or give --force")
+    return depth
