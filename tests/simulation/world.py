@@ -44,7 +44,7 @@ class World:
         self.session_limit = self.random.choice([0, 0, 0, 1])
         self.history = History(self.window, self._note_expired)
         self._expired_seen = {"alice": 0, "bob": 0}
-        self.broker = Broker()
+        self.broker = Broker(quorum_queues=seed % 5 == 4)
         self.links: dict[Connection, Link] = {}
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._order = count()
@@ -304,6 +304,8 @@ class World:
     def _check_delivered(self) -> None:
         for user in self.users:
             self._note_expired(user)
+            if not any(client.wanted for client in self.clients if client.user == user):
+                continue  # each was told to stay away for another, which may have been gone by then
             left = [post for post in self.history.open.get(user, {}).values() if not post.poison]
             if left:
                 raise Violation(f"I7: {left[:3]} of {user} were never confirmed; {self.describe(user)}")
@@ -318,6 +320,8 @@ class World:
         for post in self.history.posts.values():
             settled = (post.user, post.key) in self.history.confirmed or post.uid in self.history.dead
             settled = settled or post.uid in self.history.taken
+            queued = self.broker.queues.get(names.user_queue(post.user))
+            settled = settled or (queued is not None and post in queued.ready)
             if not settled and not post.poison:
                 raise Violation(f"I1: {post} is nowhere")
 
