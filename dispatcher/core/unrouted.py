@@ -13,8 +13,12 @@ from shared.message import DeadLetter, Reason
 from shared.names import is_user_id
 
 QUIET_SECONDS = 0.1
-STEADY_SECONDS = 2.0
-"""A queue is bound once nothing came for its user for so long, and after so much steady traffic at the latest."""
+STEADY_SECONDS = 30.0
+"""A queue is bound once nothing came for its user for so long, and after so much steady traffic at the latest.
+
+The first keeps the order for a publisher that waits for confirms, the second need not: in the midst of traffic
+the first messages that come directly pass the last ones that came this way.
+"""
 
 RETRY_SECONDS = 0.5
 

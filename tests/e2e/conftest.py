@@ -2,12 +2,15 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 import pytest
 
 from deploy.local.broker import Broker
+from deploy.local.rabbitmq import Management
+from shared.names import MESSAGES
 from tests.support.broker import virtual_host
 from tests.support.client import Client
 from tests.support.history import History
@@ -19,6 +22,9 @@ from tests.support.services import Service, Services
 ClientKind = type[NodeClient] | type[PythonClient]
 Device = Callable[..., Client]
 Pair = tuple[Service, Service]
+Bound = Callable[[str], Awaitable[None]]
+
+BOUND_SECONDS = 15.0
 
 
 @pytest.hookimpl(wrapper=True)
@@ -113,3 +119,22 @@ def alice() -> str:
 @pytest.fixture
 def bob() -> str:
     return f"bob.{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def bound(broker: Broker, broker_url: str) -> Bound:
+    """Waits until a user's queue is bound to `messages`; before that they go by way of `unrouted`."""
+    management = Management(broker.management_url)
+    vhost = quote(urlsplit(broker_url).path[1:], safe="")
+
+    def bindings(user: str) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = management.request("GET", f"/api/bindings/{vhost}/e/{MESSAGES}/q/user.{user}")
+        return found
+
+    async def wait(user: str) -> None:
+        deadline = asyncio.get_running_loop().time() + BOUND_SECONDS
+        while not await asyncio.to_thread(bindings, user):
+            assert asyncio.get_running_loop().time() < deadline, f"the queue of {user} is not bound"
+            await asyncio.sleep(0.05)
+
+    return wait

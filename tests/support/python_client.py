@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import socketio
 
 from tests.support.client import Client, Json, Message, Mode, Seen
@@ -17,6 +18,7 @@ class PythonClient(Client):
     """One `socketio.AsyncClient`. What it keeps waiting is a future that its handler awaits."""
 
     _sio: Any = None
+    _http: aiohttp.ClientSession | None = None
     _mode: tuple[Mode, Json, str, float] = (Mode.CONFIRM, None, "", 0.0)
     _confirmed: list[str] = field(default_factory=list)
     _kept: dict[str, list[asyncio.Future[Json]]] = field(default_factory=dict)
@@ -28,7 +30,10 @@ class PythonClient(Client):
             handed[:] = seen if isinstance(seen, list) else self._confirmed[-SEEN:]
             return {"token": token} if seen is Seen.NEVER else {"token": token, "seen": list(handed)}
 
-        self._sio = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.3)
+        await self.end()
+        # A session of our own: the library forgets to close the one of a connection that failed half-way.
+        self._http = aiohttp.ClientSession()
+        self._sio = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.3, http_session=self._http)
         self._sio.on("connect", lambda: self.note_connected(self._sio.get_sid(), [] if seen is Seen.NEVER else handed))
         self._sio.on("disconnect", self.note_disconnected)
         self._sio.on("connect_error", self._refused)
@@ -68,6 +73,8 @@ class PythonClient(Client):
         sio, self._sio = self._sio, None
         if sio is not None:
             await sio.shutdown()
+        if self._http is not None:
+            await self._http.close()
         for futures in self._kept.values():
             for future in futures:
                 future.cancel()
