@@ -34,6 +34,12 @@ class World(RuleBasedStateMachine):
         self.now = 0.0
         self.made = 0
         self.core.start(self.now)
+        self.opens("alice", "g1")
+        self.opens("bob", "g2")
+        self.settle_down()
+        self.time_passes(0.3)
+        while self.office.declaring:
+            self.a_queue_is_declared()
 
     # --- gateways --------------------------------------------------------------------------
 
@@ -47,6 +53,13 @@ class World(RuleBasedStateMachine):
     @rule(pick=picks)
     def closes(self, pick: int) -> None:
         self.office.end(self.session(pick))
+
+    @rule(user=users, seconds=st.sampled_from([1.0, 2.1]))
+    def everybody_leaves(self, user: str, seconds: float) -> None:
+        for session in [name for name, known in self.office.sessions.items() if known.user == user]:
+            self.office.end(session)
+        self.leases_come(home(user))
+        self.time_passes(seconds)
 
     @precondition(lambda self: self.office.sessions)
     @rule(pick=picks, inbox=st.none() | inboxes)
@@ -233,5 +246,5 @@ class World(RuleBasedStateMachine):
         self.office.confirming = None
 
 
-World.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+World.TestCase.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
 TestDispatcher = World.TestCase

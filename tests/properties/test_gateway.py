@@ -204,6 +204,7 @@ class Gateway(RuleBasedStateMachine):
             assert set(client.owed) <= set(client.shown) | set(client.queue), name
             assert not client.queue or len(client.shown) == WINDOW, "it waits although there is room"
         assert len(self.core) == len(self.clients)
+        assert set(self.core._users) == ({"alice"} if self.clients else set())
         assert self.core.in_flight() == sum(
             len(client.owed.keys() - client.queue.keys()) for client in self.clients.values()
         )
@@ -220,5 +221,5 @@ class Gateway(RuleBasedStateMachine):
             assert not client.queue
 
 
-Gateway.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+Gateway.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestGateway = Gateway.TestCase

@@ -204,6 +204,48 @@ def test_a_record_that_is_safe_only_after_its_partition_was_lost_is_not_acked() 
     assert desk.core.recording == 0
 
 
+def test_a_record_of_a_partition_that_was_not_lost_is_acked() -> None:
+    desk = Desk(partitions=2)
+    desk.serve("s1", user="alice")
+    tag = desk.arrive("m1", wants_receipt=True)
+    desk.confirm("s1", "m1")
+    desk.hello(partition_of("bob") % 2)
+    desk.take()
+
+    desk.lose(partition_of("bob") % 2)
+    desk.recorded(1)
+
+    assert desk.take() == [Ack(tag, partition_of("alice") % 2)]
+
+
+def test_nothing_of_a_lost_partition_is_in_flight_or_expires_any_more() -> None:
+    desk = Desk()
+    desk.serve("s1")
+    desk.arrive("m1")
+
+    desk.lose()
+    desk.wait(2.0)
+    desk.hello()
+    desk.wait(1000.0)
+
+    assert desk.core.in_flight == 0
+    assert [type(call) for call in desk.take()][-2:] == [Enter, Ack]
+
+
+def test_a_late_word_that_the_channel_is_closed_does_not_make_it_queue_up_twice() -> None:
+    desk = owner_of(2)
+    desk.core.dispatchers(2, desk.now)
+    [partition] = left(desk.take())
+    desk.core.left(partition, desk.now)
+    desk.wait(0.1)
+    desk.take()
+
+    desk.core.left(partition, desk.now)
+    desk.wait(1.0)
+
+    assert desk.take() == []
+
+
 def test_what_was_lost_with_a_partition_comes_back_with_its_leases() -> None:
     desk = Desk()
     desk.serve("s1")

@@ -1,7 +1,7 @@
 """The last session left: linger, cancel, wait for CancelOk, give everything back in order, begin again if need be."""
 
 from tests.support.dispatcher_core import Desk, forward
-from tests.support.dispatcher_port import Ack, Cancel, Consume, Declare, Nack
+from tests.support.dispatcher_port import Ack, Cancel, Consume, Declare, Nack, Probe
 
 
 def released(desk: Desk, session: str) -> None:
@@ -103,6 +103,18 @@ def test_a_session_that_opens_during_a_release_waits_until_it_ended() -> None:
     assert desk.take() == [Consume("alice"), forward("m1", "s2", again=True)]
 
 
+def test_what_arrives_during_a_release_is_not_sent_to_a_session_that_waits_for_its_end() -> None:
+    desk = Desk(linger_seconds=2.0)
+    desk.serve("s1")
+    desk.arrive("m1")
+    released(desk, "s1")
+
+    desk.lease("s2")
+    desk.arrive("m2")
+
+    assert desk.take() == []
+
+
 def test_a_confirmation_that_comes_during_a_release_is_still_good() -> None:
     desk = Desk(linger_seconds=2.0)
     desk.serve("s1")
@@ -144,6 +156,22 @@ def test_nothing_is_held_for_more_than_10_minutes_although_the_user_is_here() ->
     desk.declared()
 
     assert desk.take() == [Consume("alice")]
+
+
+def test_nobody_is_reminded_or_given_up_while_a_release_is_under_way_or_for_what_was_released() -> None:
+    desk = Desk()
+    desk.lease("s1", confirm_timeout=500.0)
+    desk.serve("s1")
+    desk.arrive("m1")
+    desk.wait(605.0)
+    assert Cancel("alice") in desk.take()
+
+    desk.wait(100.0)
+    assert [call for call in desk.take() if not isinstance(call, Probe)] == []
+    desk.cancelled()
+    desk.wait(100.0)
+
+    assert [type(call) for call in desk.take() if not isinstance(call, Probe)] == [Nack, Declare]
 
 
 def test_a_stale_word_that_a_consumer_is_cancelled_releases_nothing() -> None:
@@ -197,3 +225,17 @@ def test_a_queue_that_was_deleted_during_a_release_changes_nothing_about_it() ->
     desk.cancelled()
 
     assert desk.take() == [Nack(tag)]
+
+
+def test_what_arrives_after_a_release_goes_back() -> None:
+    desk = Desk()
+    desk.serve("s1")
+    desk.arrive("m1")
+    desk.refuse("s1", "m1")
+    desk.close("s1")
+    desk.consumer_lost()
+    desk.take()
+
+    late = desk.arrive("m2")
+
+    assert desk.take() == [Nack(late)]

@@ -5,7 +5,7 @@ from dispatcher.core.rules import BUSY_PROBE_SECONDS, IDLE_PROBE_SECONDS
 from dispatcher.core.session import Session
 from shared.wire import Dropped, Replaced
 from tests.support.dispatcher_core import Desk, forward
-from tests.support.dispatcher_port import Ack, Call, Probe, Tell
+from tests.support.dispatcher_port import Ack, Call, Cancel, Probe, Tell
 
 PATIENCE_SECONDS = 30.0 * 1.25 + 5.0
 """Of a dispatcher with a gateway whose confirm timeout is 30 s."""
@@ -79,6 +79,19 @@ def test_a_session_that_moved_is_not_given_up_for_the_silence_of_its_old_inbox()
     assert told(desk) == [forward("m1", "s1", inbox="g2", again=True)]
 
 
+def test_a_session_that_moved_has_the_whole_time_again() -> None:
+    desk = Desk()
+    desk.serve("s1")
+    desk.arrive("m1")
+    desk.wait(PATIENCE_SECONDS - 1.0)
+    desk.lease("s1", rev=2, inbox="g2")
+    desk.take()
+
+    desk.wait(PATIENCE_SECONDS - 1.0)
+
+    assert told(desk) == []
+
+
 def test_a_session_with_nothing_in_flight_may_be_silent() -> None:
     desk = Desk()
     desk.serve("s1")
@@ -125,6 +138,26 @@ def test_what_only_a_lost_inbox_had_is_sent_to_the_session_when_it_is_announced_
     desk.lease("s1", rev=2, inbox="g2")
 
     assert desk.take() == [forward("m1", "s1", inbox="g2", again=True)]
+
+
+def test_the_last_session_that_turns_out_to_be_gone_starts_the_linger() -> None:
+    desk = Desk(linger_seconds=2.0)
+    desk.serve("s1")
+
+    desk.gone("s1", "m1")
+    desk.wait(2.1)
+
+    assert Cancel("alice") in desk.take()
+
+
+def test_the_last_session_of_a_lost_inbox_starts_the_linger() -> None:
+    desk = Desk(linger_seconds=2.0)
+    desk.serve("s1")
+
+    desk.core.returned("g1", desk.now)
+    desk.wait(2.1)
+
+    assert Cancel("alice") in desk.take()
 
 
 def test_an_inbox_that_nobody_is_at_comes_back_without_harm() -> None:

@@ -136,6 +136,48 @@ def test_the_time_of_a_full_session_begins_anew_with_every_answer() -> None:
     assert desk.take() == []
 
 
+def test_what_is_forwarded_to_a_full_session_does_not_put_its_end_off() -> None:
+    desk = Desk("s1", confirm_timeout=30.0)
+    desk.forward("m1", window=1)
+    desk.settle("m1", "s1")
+    desk.forward("m2", window=1)
+    desk.wait(20.0)
+
+    desk.forward("m3", window=1)
+    desk.take()
+    desk.wait(10.0)
+
+    assert desk.take()[0] == Cut("s1")
+
+
+def test_a_session_that_is_full_again_after_an_answer_is_cut_a_confirm_timeout_later() -> None:
+    desk = Desk("s1", confirm_timeout=30.0)
+    desk.forward("m1", "m2", "m3", window=1)
+    desk.wait(10.0)
+    desk.confirm("s1", "m1")
+    desk.settle("m2", "s1")
+    desk.take()
+
+    desk.wait(29.75)
+    assert desk.take() == []
+    desk.wait(0.25)
+
+    assert desk.take()[0] == Cut("s1")
+
+
+def test_a_session_is_not_full_any_more_when_the_link_took_what_waited() -> None:
+    desk = Desk("s1", confirm_timeout=30.0)
+    desk.forward("m1", window=1)
+    desk.settle("m1", "s1")
+    desk.forward("m2", window=1)
+
+    desk.core.link_down(desk.now)
+    desk.take()
+    desk.wait(60.0)
+
+    assert desk.take() == []
+
+
 def test_a_session_is_not_full_any_more_when_what_waited_was_settled() -> None:
     desk = Desk("s1", confirm_timeout=30.0)
     desk.forward("m1", window=1)
