@@ -42,7 +42,7 @@ class Scene:
         return Load(self.services.broker_url, url, self.clients, self.history, MESSAGES, self.bound)
 
     async def settled(self) -> Verdict:
-        """Once all confirmations have reached the broker: ends everything, sees that no queue holds anything, judges."""
+        """Once the broker knows of all confirmations: ends everything, sees that no queue holds anything, judges."""
         dispatchers = [s for s in self.services.running if s.alive and s.kind is Kind.DISPATCHER]
         deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
         async with Publisher(self.services.broker_url) as observer:

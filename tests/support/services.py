@@ -1,7 +1,9 @@
 """Both services as processes: started, watched, frozen, killed and ended by pid, their logs kept."""
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -39,10 +41,12 @@ class Kind(StrEnum):
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Below those that the system hands out to clients, who could take it before the service does."""
+    while True:
+        port = random.randrange(15_000, 32_000)  # noqa: S311 -- nobody need be surprised
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass(slots=True)
