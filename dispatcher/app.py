@@ -5,6 +5,8 @@ import os
 import signal
 from collections.abc import Callable
 
+from prometheus_client import CollectorRegistry
+
 from dispatcher.core.dispatcher import Dispatcher
 from dispatcher.generation import Generation
 from dispatcher.metrics import Metrics
@@ -30,9 +32,13 @@ class App:
         self._why = "connecting to the broker"
         self._watch()
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        return self._metrics.registry
+
     async def run(self, stop: asyncio.Event) -> None:
         """Raises `CannotListen`, and whatever is a bug."""
-        health = HealthApp(lambda: self._serving, self._metrics.registry, lambda: self._why)
+        health = HealthApp(lambda: self._serving, self.registry, lambda: self._why)
         async with serve(health, self._settings.dispatcher_listen) as port:
             _log.info("dispatcher started", http=f"{self._settings.dispatcher_listen.host}:{port}")
             stopping = asyncio.create_task(stop.wait())

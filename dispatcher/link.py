@@ -59,6 +59,7 @@ class Link:
         self._teller = teller
         self._arrivals = Arrivals(settings.max_message_bytes)
         self._lanes: dict[int, Lane] = {}
+        self._lost: set[int] = set()  # partitions whose queue may be gone
         self._draining = False
         self.core = Dispatcher(
             self,
@@ -119,6 +120,7 @@ class Link:
         if self._life.is_current():
             _log.warning("partition lost; it is entered again", partition=partition, reason=reason)
         self._lanes.pop(partition, None)
+        self._lost.add(partition)
         self.tell_core(lambda now: self.core.partition_lost(partition, now))
 
     # --- orders ---------------------------------------------------------------------------
@@ -188,6 +190,9 @@ class Link:
             _log.warning("queue is not bound yet", user=user, reason=str(err))
 
     async def _run(self, lane: Lane) -> None:
+        if lane.partition in self._lost:
+            self._lost.discard(lane.partition)
+            await self._admin.prepare()
         await lane.run(self._consuming, lambda: self._life.spawn(self._greet(lane.partition), "hello"))
         # Also when it was lost: the core knows whether it waits for this.
         self.tell_core(lambda now: self.core.left(lane.partition, now))

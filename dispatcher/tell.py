@@ -19,7 +19,7 @@ from shared.wire import Batch, Entry, Forward, encode_batch
 
 BATCH_ENTRIES = 64
 BATCH_BYTES = 256 * 1024
-BATCHES_UNDER_WAY = 4
+BATCHES_UNDER_WAY = 2
 """How many batches one inbox may have unconfirmed; what is said meanwhile waits and goes together."""
 
 _TRANSIENT = 1

@@ -1,0 +1,1 @@
+"""The dispatcher as one, on a real RabbitMQ, with gateways and publishers that speak to it over the broker only."""

@@ -1,0 +1,138 @@
+"""Messages for users who never connected wait for them, however they come."""
+
+import asyncio
+import time
+
+from shared.names import DEAD_LETTERS, UNROUTED, user_queue
+from tests.integration.dispatcher.gateway import Gateway
+from tests.integration.dispatcher.running import Running
+from tests.support.until import until
+
+MANY = 1000
+
+
+async def test_a_burst_for_one_new_user_waits_for_that_user(dispatcher: Running, gateway: Gateway) -> None:
+    began = time.monotonic()
+    await asyncio.gather(*(gateway.publish("alice", b"%d" % n, message_id=str(n)) for n in range(MANY)))
+    published = time.monotonic() - began
+
+    await waiting(gateway, user_queue("alice"), MANY)
+    print(f"published in {published:.2f} s, all in their queue after {time.monotonic() - began:.2f} s")
+
+    await gateway.open("alice")
+    await until(lambda: len(gateway.ids("alice")) == MANY, "all arrive", 60)
+    assert set(gateway.ids("alice")) == {str(n) for n in range(MANY)}
+
+
+async def test_messages_of_a_publisher_that_waits_for_confirms_stay_in_order(
+    dispatcher: Running, gateway: Gateway
+) -> None:
+    for n in range(50):
+        await gateway.publish("alice", b"1", message_id=str(n))
+    await gateway.open("alice")
+    for n in range(50, 100):
+        await gateway.publish("alice", b"1", message_id=str(n))
+
+    await until(lambda: len(gateway.ids("alice")) == 100, "all arrive", 30)
+    assert gateway.ids("alice") == [str(n) for n in range(100)]
+
+
+async def test_a_burst_for_many_new_users_gives_each_a_queue(dispatcher: Running, gateway: Gateway) -> None:
+    began = time.monotonic()
+    await asyncio.gather(*(gateway.publish(f"user{n}", b"1", message_id=str(n)) for n in range(MANY)))
+    published = time.monotonic() - began
+
+    await until(lambda: dispatcher.value("unrouted_moved_total") == MANY, "all are moved", 60)
+    print(f"published in {published:.2f} s, all in their queues after {time.monotonic() - began:.2f} s")
+
+    await waiting(gateway, UNROUTED, 0)
+    for n in (0, 1, MANY - 1):
+        assert await gateway.ready(user_queue(f"user{n}")) == 1
+
+
+async def test_later_messages_need_no_detour(dispatcher: Running, gateway: Gateway) -> None:
+    await gateway.publish("alice", b"1", message_id="m1")
+    await until(lambda: dispatcher.value("unrouted_moved_total") == 1, "the first is moved")
+    await until_bound(dispatcher, gateway, "alice")
+    moved = dispatcher.value("unrouted_moved_total")
+
+    await gateway.publish("alice", b"2", message_id="last")
+    await gateway.open("alice")
+
+    await until(lambda: "last" in gateway.ids("alice"), "both arrive")
+    assert gateway.ids("alice")[0] == "m1"
+    assert dispatcher.value("unrouted_moved_total") == moved
+
+
+async def test_a_moved_message_keeps_its_properties_and_gets_no_id_of_its_own(
+    dispatcher: Running, gateway: Gateway
+) -> None:
+    await gateway.publish(
+        "alice",
+        b"1",
+        message_id="m1",
+        user_id="guest",
+        expiration="60000",
+        delivery_mode=1,
+        headers={"CC": ["nobody.else"], "from": "bob"},
+    )
+    await until(lambda: dispatcher.value("unrouted_moved_total") == 1, "it is moved")
+
+    message = await gateway.take(user_queue("alice"))
+
+    assert message is not None
+    properties = message.header.properties
+    assert (properties.message_id, properties.expiration, properties.delivery_mode) == ("m1", "60000", 2)
+    assert not properties.user_id
+    assert properties.headers == {"from": "bob", "x-original-cc": ["nobody.else"], "x-original-user-id": "guest"}
+
+
+async def test_bad_user_ids_are_buried_and_nobody_waits_for_them(dispatcher: Running, gateway: Gateway) -> None:
+    for bad in ("no user", "", "x" * 129, "sl/ash"):
+        await gateway.publish(bad, b"1")
+    await gateway.publish("alice", b"1", message_id="m1")
+
+    await until(lambda: dispatcher.value("dead_lettered_total", reason="bad_user") == 4, "four are buried")
+    await until(lambda: dispatcher.value("unrouted_moved_total") == 1, "alice's is moved")
+    assert await gateway.ready(DEAD_LETTERS) == 4
+    assert await gateway.ready(UNROUTED) == 0
+
+
+async def test_a_message_whose_new_queue_is_full_is_tried_again_and_holds_up_nobody(
+    dispatcher: Running, gateway: Gateway
+) -> None:
+    await gateway.channel.queue_declare(
+        user_queue("alice"), durable=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+    )
+    await gateway.publish("alice", b"1", message_id="m1")
+    await gateway.publish("alice", b"2", message_id="m2")
+    await gateway.publish("bob", b"3", message_id="m3")
+    await until(lambda: dispatcher.value("unrouted_moved_total") == 2, "alice's first and bob's are moved")
+
+    first = await gateway.take(user_queue("alice"))
+
+    assert first is not None
+    assert first.header.properties.message_id == "m1"
+    await until(lambda: dispatcher.value("unrouted_moved_total") == 3, "alice's second follows")
+
+
+async def waiting(gateway: Gateway, queue: str, count: int) -> None:
+    """Wait until so many messages are ready in a queue."""
+    deadline = time.monotonic() + 60
+    while (there := await gateway.ready(queue)) != count:
+        assert time.monotonic() < deadline, f"{there} messages in {queue}, not {count}"
+        await asyncio.sleep(0.05)
+
+
+async def until_bound(dispatcher: Running, gateway: Gateway, user: str) -> None:
+    """The broker tells AMQP clients nothing of bindings, so probes are published until one needs no detour."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        moved = dispatcher.value("unrouted_moved_total")
+        there = await gateway.ready(user_queue(user)) or 0
+        await gateway.publish(user, b"0")
+        await waiting(gateway, user_queue(user), there + 1)
+        if dispatcher.value("unrouted_moved_total") == moved:
+            return
+        await asyncio.sleep(0.2)  # a pause: what comes without one keeps the queue from being bound
+    raise AssertionError(f"{user} is not bound")
