@@ -11,16 +11,13 @@ from shared import log
 from shared.broker import BrokerAway, Mismatch, Refused, calling
 from shared.names import user_queue
 from shared.settings import QueueType
-from shared.topology import bind_user, declare_all, declare_sessions, declare_user
+from shared.topology import bind_user, declare_all, declare_census, declare_user
 
 CHANNELS = 4
 """How many declares are under way at once: each waits for the disk of the broker."""
 
 RETRY_SECONDS = 1.0
 COUNT_SECONDS = 2.0
-_COUNTED = (0, 1)
-"""The partitions whose consumers are counted: one of them may be changing hands just then."""
-
 _MENDED_USERS = 10_000
 
 _log = log.get(__name__)
@@ -95,8 +92,8 @@ class Admin:
             try:
                 with calling("counting dispatchers"):
                     channel = channel or await self._channel()
-                    counts = [await declare_sessions(channel, n, self._queue_type) for n in _COUNTED]
-                counted(max(counts))
+                    count = await declare_census(channel, self._queue_type)
+                counted(count)
             except Refused as err:
                 channel = None
                 _log.warning("dispatchers cannot be counted", reason=str(err))

@@ -8,7 +8,7 @@ from aiormq.abc import AbstractConnection, DeliveredMessage
 from dispatcher.metrics import Metrics
 from shared import log
 from shared.broker import BrokerAway, Refused, calling
-from shared.names import DISPATCHERS_EXCHANGE
+from shared.names import CENSUS, DISPATCHERS_EXCHANGE
 from shared.wire import Outcome, Unreadable, decode_outcomes
 
 _log = log.get(__name__)
@@ -32,6 +32,7 @@ class Inbox:
                 await channel.queue_bind(self.name, DISPATCHERS_EXCHANGE, self.name)
                 # Without acks: what is lost here is lost with the generation, and asked for again.
                 await channel.basic_consume(self.name, self._on_message, no_ack=True)
+                await channel.basic_consume(CENSUS, _ignore, no_ack=True)
         except Refused as err:
             raise BrokerAway(str(err)) from err
         ended = asyncio.get_running_loop().create_future()
@@ -55,3 +56,7 @@ class Inbox:
             return
         self._metrics.outcomes.inc(len(outcomes))
         self._reported(outcomes)
+
+
+async def _ignore(_message: DeliveredMessage) -> None:
+    """Being there is all that counts."""

@@ -8,6 +8,9 @@ UNROUTED_EXCHANGE = "messages.unrouted"
 UNROUTED = "unrouted"
 DEAD_LETTERS = "dead-letters"
 RECEIPTS = "receipts"
+CENSUS = "dispatcher.census"
+"""Every dispatcher consumes it and nobody publishes to it: its consumers are the dispatchers that live."""
+
 
 # Internal direct exchanges. Their routing keys are the names of the queues bound to them, so that a
 # service may be allowed to write to an exchange without being allowed to write to every queue.

@@ -6,6 +6,7 @@ Arguments are frozen when a queue is made: whoever changes them here must think 
 from aiormq.abc import AbstractChannel, ArgumentsType
 
 from shared.names import (
+    CENSUS,
     DEAD_LETTERS,
     DISPATCHERS_EXCHANGE,
     GATEWAYS_EXCHANGE,
@@ -48,15 +49,21 @@ async def declare_all(channel: AbstractChannel, queue_type: QueueType) -> None:
     await channel.queue_bind(UNROUTED, UNROUTED_EXCHANGE)
     await channel.queue_declare(DEAD_LETTERS, durable=True, arguments=durable)
     await channel.queue_bind(DEAD_LETTERS, DEAD_LETTERS)
+    await declare_census(channel, queue_type)
     for partition in range(PARTITIONS):
         await declare_sessions(channel, partition, queue_type)
         await channel.queue_bind(sessions_queue(partition), SESSIONS_EXCHANGE, sessions_queue(partition))
 
 
-async def declare_sessions(channel: AbstractChannel, partition: int, queue_type: QueueType) -> int:
-    """The queue of one partition's leases. Returns how many consume it: the dispatchers that live."""
+async def declare_sessions(channel: AbstractChannel, partition: int, queue_type: QueueType) -> None:
+    """The queue of one partition's leases."""
     arguments = {**queue_arguments(queue_type), **_SINGLE, "x-message-ttl": LEASE_SECONDS * 1000}
-    declared = await channel.queue_declare(sessions_queue(partition), durable=True, arguments=arguments)
+    await channel.queue_declare(sessions_queue(partition), durable=True, arguments=arguments)
+
+
+async def declare_census(channel: AbstractChannel, queue_type: QueueType) -> int:
+    """Returns how many dispatchers live. Not a single active consumer's queue: quorum ones count only that one."""
+    declared = await channel.queue_declare(CENSUS, durable=True, arguments=queue_arguments(queue_type))
     return declared.consumer_count or 0
 
 

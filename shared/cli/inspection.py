@@ -14,7 +14,7 @@ from shared.cli.link import Depth, broker
 from shared.cli.management import Management, Silent
 from shared.cli.printing import facts, plural, show, visible
 from shared.cli.surroundings import CommandSettings, settings
-from shared.names import UNROUTED, partition_of, sessions_queue, user_queue
+from shared.names import CENSUS, UNROUTED, partition_of, sessions_queue, user_queue
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ async def _find(config: CommandSettings, user: str) -> Findings:
     async with broker(config, "inspect") as link:
         if (queue := await link.depth(found.queue)) is not None:
             found.exists, found.ready, found.consumers = True, queue.ready, queue.consumers
-        found.dispatchers = _consumers(await link.depth(sessions_queue(partition)))
+        found.dispatchers = _consumers(await link.depth(CENSUS))
         found.unrouted = _ready(await link.depth(UNROUTED))
         await _ask_management(config, found)
     return found

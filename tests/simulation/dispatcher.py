@@ -64,6 +64,8 @@ class Generation:
             channel.declare_queue(self.inbox, exclusive=True)
             channel.bind(self.inbox, names.DISPATCHERS_EXCHANGE, self.inbox)
             channel.consume(self.inbox, "outcomes", no_ack=True)
+            channel.declare_queue(names.CENSUS)
+            channel.consume(names.CENSUS, "census", no_ack=True)
 
         self.consuming.ask(open_inbox, lambda _: self.core.start(world.now))
 
@@ -211,7 +213,7 @@ class Generation:
         channel = self._admin_channel
 
         def act() -> object:
-            return self.world.declare_sessions(channel, 0)
+            return channel.declare_queue(names.CENSUS)
 
         def counted(found: object) -> None:
             if isinstance(found, tuple):
