@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 30.0  # a busy machine takes its time to make a virtual host
 _POLL_SECONDS = 0.1
 _PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 _METHOD_FRAME = b"\x01"
