@@ -39,14 +39,16 @@ def say(line: str) -> None:
 
 def show(drained: Drained, steady: Steady, users: int) -> None:
     console = Console()
-    backlog = Table(title=f"Backlog of {drained.deliveries} for {users} users: {drained.per_second} confirmed a second")
+    console.print(f"Backlog of {drained.deliveries} for {users} users: {drained.per_second} confirmed a second")
+    backlog = Table()
     for column in ("", "CPU us per delivery", "MB"):
         backlog.add_column(column, justify="right")
     for name, microseconds in drained.microseconds.items():
         backlog.add_row(name, str(microseconds), str(drained.megabytes[name]))
     console.print(backlog)
 
-    latency = Table(title=f"Steady {steady.per_second:g} a second: milliseconds since publishing")
+    console.print(f"Steady {steady.per_second:g} a second: milliseconds since publishing")
+    latency = Table()
     for column in ("", "p50", "p95", "p99", "worst"):
         latency.add_column(column, justify="right")
     for name, p in (("held by the broker", steady.held), ("received", steady.received), ("receipt", steady.settled)):

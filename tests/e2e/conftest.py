@@ -37,6 +37,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.fixture(autouse=True)
+async def unwatched() -> None:
+    """What runs here is not the product: watching every task of it would only slow the services beside it."""
+    asyncio.get_running_loop().set_debug(False)
+
+
 @pytest.fixture(scope="session")
 def node() -> None:
     """The JavaScript client is installed."""

@@ -1,6 +1,5 @@
 """How the two programs start, wait and end."""
 
-import asyncio
 import signal
 import socket
 import subprocess
@@ -125,21 +124,6 @@ async def test_of_several_broker_addresses_one_that_answers_is_enough(services: 
     nobody = f"amqp://guest:guest@127.0.0.1:{free_port()}/"
 
     await services.pair(BROKER_URL=f"{nobody},{broker_url}")
-
-
-async def test_a_client_that_never_logs_in_is_closed(services: Services) -> None:
-    gateway, _ = await services.pair()
-    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(
-        b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-        b"Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-
-    # Pings are not answered either, but those would take as long; what counts is that the end comes.
-    async with asyncio.timeout(20):
-        while await reader.read(4096):
-            pass
-    writer.close()
 
 
 async def test_a_port_that_is_taken_ends_the_process_with_a_clear_line(services: Services, tmp_path: Path) -> None:

@@ -32,8 +32,6 @@ class Load:
     _publishing: list["asyncio.Task[None]"] = field(default_factory=list)
 
     async def __aenter__(self) -> Self:
-        # Watching every task would cost more than the load itself, and slow services that share the machine.
-        asyncio.get_running_loop().set_debug(False)
         for client in self.clients:
             await client.connect(self.url, token(client.user), seen=Seen.CONFIRMED)
         for client in self.clients:

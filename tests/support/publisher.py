@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import ChannelInvalidStateError
 
 from shared.names import DEAD_LETTERS, MESSAGES, RECEIPTS, user_queue
 from tests.support.history import Attempted, Buried, Held, History
@@ -15,7 +16,7 @@ from tests.support.until import STEP_SECONDS, until
 
 RETRY_SECONDS = 0.1
 GIVE_UP_SECONDS = 60.0
-LOST = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, asyncio.TimeoutError)
+LOST = (aio_pika.exceptions.AMQPError, ChannelInvalidStateError, ConnectionError, OSError, TimeoutError)
 
 
 @dataclass(slots=True)
