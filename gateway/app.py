@@ -47,6 +47,9 @@ class _Port:
     def replace(self, session: str) -> None:
         self.sockets.replace(session)
 
+    def evict(self, session: str) -> None:
+        self.sockets.evict(session)
+
     def announce(self, lease: Lease) -> None:
         self.link.announce(lease)
 

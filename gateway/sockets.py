@@ -95,17 +95,26 @@ class Sockets:
         self._outbox.put_nowait(close)  # after what was emitted before
 
     def replace(self, session: str) -> None:
+        if self._dismiss(session, "replaced", event="replaced"):
+            self._metrics.replaced.inc()
+
+    def evict(self, session: str) -> None:
+        self._dismiss(session, "evicted")
+
+    def _dismiss(self, session: str, why: str, event: str | None = None) -> bool:
+        """By a Socket.IO disconnect, after which a stock client stays away. False: it is gone already."""
         connection = self._by_session.get(session)
         if connection is None or not self.engine.is_open(connection):
-            return
+            return False
 
         async def send() -> None:
-            await self._server.emit_to(session, "replaced")
+            if event is not None:
+                await self._server.emit_to(session, event)
             await self._server.disconnect(session, self._namespace)
-            self.engine.close(connection, "replaced")
+            self.engine.close(connection, why)
 
-        self._outbox.put_nowait(send)
-        self._metrics.replaced.inc()
+        self._outbox.put_nowait(send)  # after what was emitted before
+        return True
 
     def cut_some(self, count: int, why: str) -> int:
         """Closes up to `count` connections; returns how many."""

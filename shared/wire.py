@@ -25,6 +25,7 @@ class LeaseKind(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     HELLO = "hello"
+    EVICT = "evict"
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +34,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     `rev` grows with every announcement of one session, `opened_at` (seconds since 1970) tells the oldest
     session of a user, `limit` is how many sessions the gateway allows that user (0: no limit), and
     `confirm_timeout` (seconds) how long the gateway waits for a confirmation.
-    A `hello` carries nothing: it tells whoever receives it that it owns the partition.
+    A `hello` carries nothing: it tells whoever receives it that it owns the partition. An `evict` carries only
+    a user, all of whose sessions an operator ends.
     """
 
     kind: LeaseKind
@@ -108,7 +110,14 @@ class Replaced:
     sessions: tuple[str, ...]
 
 
-Entry = Forward | Settled | Dropped | Replaced
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """An operator ended these sessions: their clients are told to stay away."""
+
+    sessions: tuple[str, ...]
+
+
+Entry = Forward | Settled | Dropped | Replaced | Evicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +209,8 @@ def encode_batch(batch: Batch) -> bytes:
                 heads.append(_EntryHead("d", sessions))
             case Replaced(sessions):
                 heads.append(_EntryHead("r", sessions))
+            case Evicted(sessions):
+                heads.append(_EntryHead("e", sessions))
     head = _encoder.encode(_BatchHead(batch.reply, batch.window, tuple(heads)))
     return b"".join((_PREFIX, head, b"\n", *payloads))
 
@@ -224,6 +235,8 @@ def decode_batch(body: bytes) -> Batch:
                 entries.append(Dropped(row.sessions))
             case "r":
                 entries.append(Replaced(row.sessions))
+            case "e":
+                entries.append(Evicted(row.sessions))
             case other:
                 raise Unreadable(f"unknown entry kind {other!r}")
     if at != len(payloads):

@@ -13,7 +13,7 @@ from dispatcher.core.rules import TAKE_OVER_SECONDS, Books, Rules
 from dispatcher.core.session import Session
 from dispatcher.core.user import User
 from shared.names import is_user_id, partition_of
-from shared.wire import Dropped, Lease, LeaseKind, Replaced, Unreadable, decode_lease
+from shared.wire import Dropped, Evicted, Lease, LeaseKind, Replaced, Unreadable, decode_lease
 
 RETURN_SECONDS = 1.0
 STRANGER_SECONDS = 5.0
@@ -108,6 +108,10 @@ class Partition:
             case LeaseKind.HELLO:
                 self._port.ack(self.number, tag)
                 return None
+            case LeaseKind.EVICT:
+                self._evict(lease.user)
+                self._port.ack(self.number, tag)
+                return None
 
     def drop(self, session: Session, now: float) -> User:
         """The session is gone: its lease is acked and its user's deliveries are decided without it."""
@@ -181,6 +185,18 @@ class Partition:
         if limit and excess > 0:
             for session in sorted(user.sessions.values(), key=lambda session: session.opened_at)[:excess]:
                 self._port.tell(session.inbox, Replaced((session.id,)))
+
+    def _evict(self, name: str) -> None:
+        """An operator ends the user's sessions: of those that were announced before, none is missing here.
+
+        What is lost with a dispatcher or a gateway is not said again: whoever asked looks, and asks again.
+        """
+        user = self.users.get(name)
+        inboxes: dict[str, list[str]] = {}
+        for session in user.sessions.values() if user is not None else ():
+            inboxes.setdefault(session.inbox, []).append(session.id)
+        for inbox, sessions in inboxes.items():
+            self._port.tell(inbox, Evicted(tuple(sessions)))
 
     def _own(self, now: float) -> None:
         if self._strangers and not self.sessions:

@@ -20,6 +20,9 @@ class Port(Protocol):
     def replace(self, session: str) -> None:
         """Tell the client `replaced`, then disconnect it for good: it is over its user's limit."""
 
+    def evict(self, session: str) -> None:
+        """Disconnect the client for good, without a word: an operator ended it."""
+
     def announce(self, lease: Lease) -> None:
         """Publish a lease, confirmed, in the order of the calls. Called only while the link is up."""
 

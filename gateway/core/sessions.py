@@ -9,6 +9,7 @@ from shared.wire import (
     Batch,
     Dropped,
     Entry,
+    Evicted,
     Forward,
     Lease,
     LeaseKind,
@@ -119,27 +120,31 @@ class Sessions:
             self._renew(now)
 
     def _take(self, entry: Entry, reply: str, now: float) -> None:
-        match entry:
-            case Forward(user, message, sessions):
-                for name in sessions:
-                    session = self._sessions.get(name)
-                    if session is None:
-                        self._port.report(reply, Outcome(user, message, name, OutcomeKind.GONE))
-                    else:
-                        self._busy[name] = None
-                        session.forward(entry, reply, self._window, now)
-            case Settled(_, message, sessions):
-                for name in sessions:
-                    if name in self._sessions:
-                        self._sessions[name].settle(message, now)
-            case Dropped(sessions):
-                for name in sessions:
-                    if name in self._sessions:
-                        self._announce(name, now)
-            case Replaced(sessions):
-                for name in sessions:
-                    if name in self._sessions:
-                        self._port.replace(name)
+        if isinstance(entry, Forward):
+            self._forward(entry, reply, now)
+            return
+        for name in entry.sessions:
+            session = self._sessions.get(name)
+            if session is None:
+                continue  # its close is on the way to whoever said this
+            match entry:
+                case Settled(_, message):
+                    session.settle(message, now)
+                case Dropped():
+                    self._announce(name, now)
+                case Replaced():
+                    self._port.replace(name)
+                case Evicted():
+                    self._port.evict(name)
+
+    def _forward(self, forward: Forward, reply: str, now: float) -> None:
+        for name in forward.sessions:
+            session = self._sessions.get(name)
+            if session is None:
+                self._port.report(reply, Outcome(forward.user, forward.message, name, OutcomeKind.GONE))
+            else:
+                self._busy[name] = None
+                session.forward(forward, reply, self._window, now)
 
     def _answer(self, name: str, message: str, kind: OutcomeKind, value: bytes, detail: str, now: float) -> None:
         session = self._sessions.get(name)

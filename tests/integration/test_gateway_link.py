@@ -63,6 +63,9 @@ class Clients:
     def replace(self, session: str) -> None:
         """Nobody is connected."""
 
+    def evict(self, session: str) -> None:
+        """Nobody is connected."""
+
     def announce(self, lease: Lease) -> None:
         assert self.link is not None
         self.link.announce(lease)

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import socketio
 
-from shared.wire import Dropped, LeaseKind, OutcomeKind, Replaced, Settled
+from shared.wire import Dropped, Evicted, LeaseKind, OutcomeKind, Replaced, Settled
 from tests.support.gateway import closed, heard, in_process, log_in, message_heard, raw
 from tests.support.history import History
 from tests.support.python_client import PythonClient
@@ -208,6 +208,22 @@ async def test_a_replaced_client_is_told_so_and_stays_away() -> None:
 
         assert alice.disconnects == ["server disconnect"]
         assert len(alice.sessions) == 1
+        await alice.end()
+
+
+async def test_an_evicted_client_stays_away_until_its_application_connects_again() -> None:
+    async with in_process() as gateway:
+        alice = client()
+        await alice.connect(gateway.url, token("alice"))
+        await alice.online()
+
+        gateway.tell(Evicted((alice.sessions[0],)))
+        await until(lambda: not alice.connected and len(gateway.sessions) == 0, "evicted")
+
+        assert (alice.disconnects, alice.replaced) == (["server disconnect"], 0)
+        assert gateway.count("sessions_replaced_total") == 0
+        await alice.connect(gateway.url, token("alice"))
+        await until(lambda: len(gateway.sessions) == 1, "back")
         await alice.end()
 
 

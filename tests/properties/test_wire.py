@@ -46,6 +46,7 @@ entries = st.one_of(
     st.builds(wire.Settled, users, ids, sessions),
     st.builds(wire.Dropped, sessions),
     st.builds(wire.Replaced, sessions),
+    st.builds(wire.Evicted, sessions),
 )
 batches = st.builds(wire.Batch, ids, st.integers(1, 10**6), st.lists(entries, max_size=5).map(tuple))
 bodies = st.one_of(
@@ -142,6 +143,7 @@ def test_another_format_version_is_unreadable(version: bytes) -> None:
         b'{"kind":"open","user":"alice","rev":-1}',
         b'{"kind":"open","user":"alice","confirm_timeout":0}',
         b'{"kind":"open","user":"alice","opened_at":NaN}',
+        b'{"kind":"evict"}',
         b'{"kind":"sold","user":"alice"}',
         b'{"user":"alice"}',
         b"[" * 100_000,

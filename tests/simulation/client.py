@@ -77,6 +77,10 @@ class Socket:
         self._down = max(self._down, self._world.now + self._world.delay())
         self._world.at(self._down, lambda: None if self.severed else self._client.replaced(self))
 
+    def evict(self) -> None:
+        self._down = max(self._down, self._world.now + self._world.delay())
+        self._world.at(self._down, lambda: None if self.severed else self._client.evicted(self))
+
     def gateway_died(self) -> None:
         self.severed = True
         self._world.later(self._world.delay(), lambda: self._client.disconnected(self))
@@ -150,6 +154,11 @@ class Client:
     def replaced(self, socket: Socket) -> None:
         """Told to stay away, for another session of its user."""
         self.wanted = False
+        self.disconnected(socket)
+
+    def evicted(self, socket: Socket) -> None:
+        """Told to stay away, by an operator; when all is to be well again its application connects anew."""
+        self.wanted = self._world.healing
         self.disconnected(socket)
 
     def received(self, socket: Socket, message: str, uid: int) -> None:

@@ -83,6 +83,12 @@ class GatewayNode(Service):
             socket.replace()
             self.world.later(self.world.delay(), lambda: self.soon(lambda: self.socket_gone(session)))
 
+    def evict(self, session: str) -> None:
+        socket = self.sockets.get(session)
+        if socket is not None:
+            socket.evict()
+            self.world.later(self.world.delay(), lambda: self.soon(lambda: self.socket_gone(session)))
+
     def announce(self, lease: Lease) -> None:
         self._publish(
             names.SESSIONS_EXCHANGE, names.sessions_queue(self.world.partition(lease.user)), encode_lease(lease)

@@ -10,11 +10,12 @@ from itertools import count
 from random import Random
 
 from shared import names
+from shared.wire import Lease, LeaseKind, encode_lease
 from tests.simulation.broker import Broker
 from tests.simulation.channel import Channel
 from tests.simulation.client import Client, Mood
 from tests.simulation.connection import Connection
-from tests.simulation.dispatcher import DispatcherNode
+from tests.simulation.dispatcher import DispatcherNode, Parcel
 from tests.simulation.gateway import GatewayNode
 from tests.simulation.history import History, Post, Violation
 from tests.simulation.link import Link
@@ -161,8 +162,6 @@ class World:
         user = self.random.choice(self.users)
         if not self.broker.running or names.user_queue(user) not in self.broker.queues:
             return
-        if self._publisher.closed:
-            self._publisher = self.broker.connect("publisher").channel()
         uid = next(self._uids)
         chance = self.random.random
         message_id = f"m{uid}" if chance() < 0.85 else None
@@ -174,7 +173,12 @@ class World:
         post.poison, post.bad, post.reply_to = chance() < 0.02, chance() < 0.03, chance() < 0.1
         post.expiration = chance() * 20 if chance() < 0.05 else None
         self.history.published(post)
-        self._publisher.publish(names.MESSAGES, post.user, post)
+        self._open_publisher().publish(names.MESSAGES, post.user, post)
+
+    def _open_publisher(self) -> Channel:
+        if self._publisher.closed:
+            self._publisher = self.broker.connect("publisher").channel()
+        return self._publisher
 
     def _note_expired(self, user: str) -> None:
         """The broker dropped messages whose time was up: tell the history."""
@@ -237,6 +241,7 @@ class World:
             self._restart_broker,
             lambda: self._delete_queue(client.user),
             self._toggle_slowness,
+            lambda: self._evict(client.user),
         ]
 
     def _respawn(self, nodes: list, index: int, kind: type) -> None:  # type: ignore[type-arg]  # either kind
@@ -285,6 +290,13 @@ class World:
             self._note_expired(user)
             self.broker.delete_queue(queue.name)
             self._expired_seen[user] = 0
+
+    def _evict(self, user: str) -> None:
+        """An operator ends all sessions of a user: their clients stay away until all is to be well again."""
+        if self.broker.running and self.random.random() < 0.5:
+            queue = names.sessions_queue(self.partition(user))
+            evict = Parcel(encode_lease(Lease(kind=LeaseKind.EVICT, user=user)))
+            self._open_publisher().publish(names.SESSIONS_EXCHANGE, queue, evict)
 
     def _toggle_slowness(self) -> None:
         self._slow = self.random.choice([0.002, 0.01, 0.1, 0.5])

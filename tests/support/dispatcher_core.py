@@ -81,6 +81,10 @@ class Desk:
     def hello(self, partition: int = 0) -> int:
         return self.leased(encode_lease(Lease(kind=LeaseKind.HELLO)), partition)
 
+    def evict(self, user: str = "alice") -> int:
+        lease = Lease(kind=LeaseKind.EVICT, user=user)
+        return self.leased(encode_lease(lease), partition_of(user) % self.partitions)
+
     def leased(self, body: bytes, partition: int = 0) -> int:
         tag = next(self._tags)
         self.port.delivered(partition, tag)

@@ -93,6 +93,9 @@ class InProcess:
     def replace(self, session: str) -> None:
         self.sockets.replace(session)
 
+    def evict(self, session: str) -> None:
+        self.sockets.evict(session)
+
     def announce(self, lease: Lease) -> None:
         self.office.leases.append(lease)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gateway.core.ports import Port
 from gateway.core.sessions import RENEW_SECONDS, Sessions
-from shared.wire import NULL, Batch, Dropped, Entry, Forward, Lease, Outcome, OutcomeKind, Replaced, Settled
+from shared.wire import NULL, Batch, Dropped, Entry, Evicted, Forward, Lease, Outcome, OutcomeKind, Replaced, Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,11 @@ class Replace:
 
 
 @dataclass(frozen=True, slots=True)
+class Evict:
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     lease: Lease
 
@@ -34,7 +39,7 @@ class Report:
     outcome: Outcome
 
 
-Call = Emit | Cut | Replace | Announce | Report
+Call = Emit | Cut | Replace | Evict | Announce | Report
 
 
 class Recorder(Port):
@@ -53,6 +58,9 @@ class Recorder(Port):
 
     def replace(self, session: str) -> None:
         self.calls.append(Replace(session))
+
+    def evict(self, session: str) -> None:
+        self.calls.append(Evict(session))
 
     def announce(self, lease: Lease) -> None:
         self.calls.append(Announce(lease))
@@ -111,6 +119,9 @@ class Desk:
 
     def replace(self, *sessions: str) -> None:
         self.tell(Replaced(sessions))
+
+    def evict(self, *sessions: str) -> None:
+        self.tell(Evicted(sessions))
 
     def confirm(self, session: str, message: str, value: bytes = NULL) -> None:
         self.core.answered(session, message, value, "", self.now)

@@ -1,7 +1,7 @@
 """What a gateway announces of its sessions: opened, renewed, moved, closed, and when to say nothing."""
 
 from shared.wire import Lease, LeaseKind, OutcomeKind
-from tests.support.gateway_core import Announce, Desk, Emit, Replace, report
+from tests.support.gateway_core import Announce, Desk, Emit, Evict, Replace, report
 
 
 def opened(session: str, rev: int, inbox: str = "g1", opened_at: float = 0.0) -> Announce:
@@ -172,6 +172,14 @@ def test_a_session_over_the_limit_is_replaced_if_it_is_still_here() -> None:
     gateway.replace("s1", "s9")
 
     assert gateway.take() == [Replace("s1")]
+
+
+def test_a_session_that_an_operator_ended_is_evicted_if_it_is_still_here() -> None:
+    gateway = desk("s1", "s2")
+
+    gateway.evict("s1", "s9")
+
+    assert gateway.take() == [Evict("s1")]
 
 
 def test_the_sessions_of_a_user_are_known_by_that_user_alone() -> None:
