@@ -16,12 +16,16 @@ from shared.wire import Forward, Outcome, OutcomeKind, Settled
 
 
 class Stage(Enum):
-    """IDLE: no consumer. DECLARING: the queue is being made. CANCELLING: the consumer is being given up."""
+    """IDLE: no consumer. DECLARING: the queue is being made. CANCELLING: the consumer is being given up.
+
+    RELEASING: it is given up, and what is held goes back once nothing before it is on its way to `dead-letters`.
+    """
 
     IDLE = auto()
     DECLARING = auto()
     CONSUMING = auto()
     CANCELLING = auto()
+    RELEASING = auto()
 
 
 _REASONS = {Verdict.REFUSED: Reason.REFUSED, Verdict.UNCONFIRMED: Reason.UNCONFIRMED}
@@ -125,7 +129,7 @@ class User:
                 self.flights[message].arrivals.append(arrival)
             case Content(id=message) as content:
                 self.flights[message] = flight = Flight(content, [arrival])
-                if self.stage is not Stage.CANCELLING:
+                if self.stage not in (Stage.CANCELLING, Stage.RELEASING):
                     self._send(flight, [s for s in self.sessions.values() if s.id not in self._held], now)
 
     def cancelled(self) -> None:
@@ -147,6 +151,8 @@ class User:
         """A record is safe. After the last burial, who was held is served."""
         self._burying.discard(ticket)
         if not self._burying:
+            if self.stage is Stage.RELEASING:
+                self._release()
             held, self._held = self._held, {}
             for session in held.values():
                 self.open(session, now)
@@ -180,7 +186,7 @@ class User:
         if self.stage is Stage.CONSUMING and (self._lingered(now) or self._held_too_long(now)):
             self.stage = Stage.CANCELLING
             self._port.cancel(self.partition, self.name)
-        if self.stage is Stage.CANCELLING:
+        if self.stage in (Stage.CANCELLING, Stage.RELEASING):
             return []
         silent = [s for s in self.sessions.values() if s.pending and now - s.pending.since >= s.patience_seconds]
         given_up = [session for session in silent if session.reminded]
@@ -262,7 +268,14 @@ class User:
         self._port.record(ticket, self.name, arrival, letter, receipt if arrival.wants_receipt else None)
 
     def _release(self) -> None:
-        """Give everything back in order, then begin again if somebody came meanwhile."""
+        """Give everything back in order, then begin again if somebody came meanwhile.
+
+        Not before the last burial is over: a quorum queue puts what comes back first in front, so a message whose
+        burial fails with this dispatcher would come back behind those that were after it (I3).
+        """
+        if self._burying:
+            self.stage = Stage.RELEASING
+            return
         held = [arrival for flight in self.flights.values() for arrival in flight.arrivals]
         for arrival in sorted(held, key=lambda arrival: arrival.tag):
             self._port.nack(self.partition, arrival.tag)

@@ -168,7 +168,7 @@ def test_a_receipt_holds_nobody_because_its_message_was_confirmed() -> None:
     assert desk.take() == [forward("m2", "s2", again=True)]
 
 
-def test_what_is_being_buried_is_not_nacked_when_the_rest_is_released() -> None:
+def test_what_is_held_goes_back_only_when_what_is_being_buried_before_it_is_safe() -> None:
     desk = Desk(linger_seconds=2.0)
     desk.serve("s1")
     first, second = desk.arrive("m1"), desk.arrive("m2")
@@ -178,10 +178,10 @@ def test_what_is_being_buried_is_not_nacked_when_the_rest_is_released() -> None:
     desk.take()
 
     desk.cancelled()
-    assert desk.take() == [Nack(second)]
+    assert desk.take() == []
     desk.recorded(1)
 
-    assert desk.take() == [Ack(first)]
+    assert desk.take() == [Ack(first), Nack(second)]
     assert list(desk.core.users) == []
 
 

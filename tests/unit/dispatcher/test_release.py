@@ -227,15 +227,17 @@ def test_a_queue_that_was_deleted_during_a_release_changes_nothing_about_it() ->
     assert desk.take() == [Nack(tag)]
 
 
-def test_what_arrives_after_a_release_goes_back() -> None:
+def test_what_arrives_when_all_is_given_up_goes_back_too() -> None:
     desk = Desk()
     desk.serve("s1")
-    desk.arrive("m1")
+    first = desk.arrive("m1")
     desk.refuse("s1", "m1")
     desk.close("s1")
     desk.consumer_lost()
     desk.take()
 
     late = desk.arrive("m2")
+    assert desk.take() == []
+    desk.recorded(1)
 
-    assert desk.take() == [Nack(late)]
+    assert desk.take() == [Ack(first), Nack(late)]
