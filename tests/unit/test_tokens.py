@@ -105,7 +105,7 @@ def unsigned(header: dict[str, Any], claims: dict[str, Any]) -> str:
         token({"sub": "alice"}, SECRET, "HS384"),
         token({"sub": "alice"}, RSA_KEY, "RS256"),
         token({"sub": "alice"})[:-2],
-        token({"sub": "alice", "nbf": time.time() + 60}),
+        token({"sub": "alice", "nbf": time.time() + 86_400}),
         token({"user": "alice"}),
         token({"sub": "not a user id"}),
         token({"sub": "alice/../bob"}),
