@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from shared.cli import dead_letters, forget, inspection, listen, publish, tokens
+from shared.cli import dead_letters, disconnect, forget, inspection, listen, publish, queues, tokens
 from shared.cli.failures import EPILOG, Failure
 from shared.cli.printing import note
 
@@ -39,6 +39,8 @@ app.command("publish", epilog=EPILOG)(publish.publish)
 app.command("listen", epilog=EPILOG)(listen.listen)
 app.command("inspect", epilog=EPILOG)(inspection.inspect)
 app.add_typer(dead_letters.app, name="dead-letters")
+app.command("disconnect", epilog=EPILOG)(disconnect.disconnect)
+app.command("queues", epilog=EPILOG)(queues.queues)
 app.command("forget", epilog=EPILOG)(forget.forget)
 
 

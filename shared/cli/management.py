@@ -1,5 +1,6 @@
 """What RabbitMQ's management API adds to AMQP: who consumes, and what is under way. Absent, the commands do without."""
 
+import re
 from base64 import b64encode
 from types import TracebackType
 from typing import Any, Self
@@ -7,6 +8,10 @@ from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
+
+PAGE = 500
+COLUMNS = "name,type,state,messages_ready,messages_unacknowledged,consumers,idle_since"
+"""RabbitMQ 4 tells `idle_since` in a list only to those who ask for it by name."""
 
 ANSWER_SECONDS = 3.0
 
@@ -39,6 +44,20 @@ class Management:
     async def queue(self, name: str) -> dict[str, Any]:
         """Raises `Silent`. Empty: there is no such queue."""
         return await self._get(f"/api/queues/{self._host}/{quote(name, safe='')}")
+
+    async def queues(self, prefix: str) -> list[dict[str, Any]]:
+        """All whose names begin so. Raises `Silent`."""
+        name = quote(f"^{re.escape(prefix)}", safe="")
+        found: list[dict[str, Any]] = []
+        page = pages = 1
+        while page <= pages:
+            path = f"/api/queues/{self._host}?page={page}&page_size={PAGE}&use_regex=true&name={name}&columns={COLUMNS}"
+            answer = await self._get(path)
+            if "items" not in answer:
+                raise Silent(f"{self._base} lists no queues")
+            found += answer["items"]
+            page, pages = page + 1, answer.get("page_count", 1)
+        return found
 
     async def consumers(self, queue: dict[str, Any]) -> list[dict[str, Any]]:
         """Who consumes: what the program calls its connection, its address, its window, and whether it is active."""
