@@ -12,6 +12,7 @@ from tests.support.until import until
 ROOT = Path(__file__).parent.parent.parent
 LASTING = ("make run", "restante listen", "python -m gateway", "python -m dispatcher")
 """These end with Ctrl-C, as the reader's do."""
+ENDING = ("--help", "--count 1")
 ELSEWHERE = ("make test", "make check", "make bench", "make simulate", "make lock", "make clean")
 """Too long for here, or this very test: .ci/run calls them. Here it counts that make knows them."""
 NOT_OURS = ("git ", "cd ", "sudo ", "brew ", "docker ")
@@ -82,7 +83,7 @@ def begun(terminal: Terminal, first: Command) -> bool:
 
 
 def is_lasting(command: Command) -> bool:
-    return any(name in command.text for name in LASTING)
+    return any(name in command.text for name in LASTING) and not command.text.endswith(ENDING)
 
 
 def complaint(terminal: Terminal) -> str:
