@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from shared.patience import PatientHttp, PatientWebSocket
 from shared.settings import ListenAddress
 
 Scope = MutableMapping[str, Any]
@@ -93,7 +94,8 @@ async def serve(app: App, listen: ListenAddress, *, frame_bytes: int = FRAME_BYT
         log_config=None,
         access_log=False,
         server_header=False,
-        ws="websockets-sansio",
+        http=PatientHttp,
+        ws=PatientWebSocket,
         ws_max_size=frame_bytes,
         ws_ping_interval=None,  # engine.io pings already
         ws_per_message_deflate=False,  # 45 KiB a connection, 75 us a message

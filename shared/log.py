@@ -36,6 +36,7 @@ def configure(level: LogLevel, form: LogFormat) -> None:
     )
     render = structlog.processors.JSONRenderer() if form is LogFormat.JSON else _text
     output = logging.StreamHandler()
+    output.addFilter(_Seldom())  # not on their loggers, which do not filter what their children say
     output.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=common,
@@ -48,13 +49,11 @@ def configure(level: LogLevel, form: LogFormat) -> None:
     )
     logging.basicConfig(level=level.upper(), handlers=[output], force=True)
     for name in _NOISY:
-        library = logging.getLogger(name)
-        library.setLevel(logging.WARNING)
-        library.filters = [_Seldom()]
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class _Seldom(logging.Filter):
-    """Lets one line of each kind through every ten seconds, and takes its traceback away."""
+    """Lets one line of each kind that a library has through every ten seconds, and takes its traceback away."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +61,9 @@ class _Seldom(logging.Filter):
         self._held: dict[str, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        kind = str(record.msg)[:80] if record.args else record.name
+        if record.name.partition(".")[0] not in _NOISY:
+            return True
+        kind = record.name + (str(record.msg)[:80] if record.args else "")
         if time.monotonic() - self._last.get(kind, -_NOISE_SECONDS) < _NOISE_SECONDS:
             self._held[kind] = self._held.get(kind, 0) + 1
             return False
