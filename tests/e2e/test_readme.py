@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.broker import forget, held
 from tests.support.console import Command, Terminal, commands
 from tests.support.until import until
 
@@ -23,7 +24,22 @@ Terminals = list[Terminal]
 
 
 @pytest.fixture
-def terminals() -> Iterator[Terminals]:
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """The project as on a fresh machine: nothing that an earlier `make run` keeps."""
+    copy = tmp_path / "restante"
+    copy.mkdir()
+    for entry in ROOT.iterdir():
+        if entry.name not in {".run", ".git"}:
+            (copy / entry.name).symlink_to(entry)
+    yield copy
+    with held(copy / ".run"):
+        pass  # ends what a test that failed left there
+    forget(copy / ".run")
+
+
+@pytest.fixture
+def terminals(folder: Path) -> Iterator[Terminals]:
+    """Closed before their folder is."""
     opened: Terminals = []
     yield opened
     for terminal in reversed(opened):
@@ -32,7 +48,9 @@ def terminals() -> Iterator[Terminals]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-async def test_every_command_of_the_readme_does_what_it_says(terminals: Terminals, tmp_path: Path) -> None:
+async def test_every_command_of_the_readme_does_what_it_says(
+    folder: Path, terminals: Terminals, tmp_path: Path
+) -> None:
     if not (ROOT / ".venv" / ".run").exists():
         pytest.skip("`make run` has not been set up here; `make test` does that")
     typed = commands((ROOT / "README.md").read_text())
@@ -42,9 +60,9 @@ async def test_every_command_of_the_readme_does_what_it_says(terminals: Terminal
         log = tmp_path / f"terminal-{number}.log"
         if command.text.startswith(ELSEWHERE):
             known = Command(f"make --dry-run {command.text.split()[1]}")
-            await finished(Terminal(known, ROOT, log, environment()))
+            await finished(Terminal(known, folder, log, environment()))
         elif not command.text.startswith(NOT_OURS) and command.text not in (t.command.text for t in terminals):
-            terminals.append(Terminal(command, ROOT, log, environment()))
+            terminals.append(Terminal(command, folder, log, environment()))
             await finished(terminals[-1])
 
     # All that was to be printed by what still runs, now that everything has been typed.
