@@ -101,6 +101,18 @@ def test_a_session_with_nothing_in_flight_may_be_silent() -> None:
     assert told(desk) == []
 
 
+def test_a_session_owes_nothing_for_what_another_confirmed() -> None:
+    desk = Desk()
+    desk.serve("s1", "s2")
+    desk.arrive("m1")
+    desk.confirm("s1", "m1")
+    desk.take()
+
+    desk.wait(2 * PATIENCE_SECONDS)
+
+    assert told(desk) == []
+
+
 def test_a_session_that_was_given_up_comes_back_with_its_next_announcement() -> None:
     desk = Desk()
     desk.serve("s1")
