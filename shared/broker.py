@@ -27,7 +27,16 @@ HEARTBEAT_SECONDS = 6
 CONNECT_TIMEOUT_SECONDS = 5.0
 CLOSE_TIMEOUT_SECONDS = 3.0
 
-_FAILURES = (aiormq.exceptions.AMQPError, OSError, EOFError, TimeoutError, asyncio.TimeoutError, RuntimeError)
+# StopAsyncIteration: a proxy in front of a broker that is away takes the connection and closes it at once.
+_FAILURES = (
+    aiormq.exceptions.AMQPError,
+    OSError,
+    EOFError,
+    TimeoutError,
+    asyncio.TimeoutError,
+    RuntimeError,
+    StopAsyncIteration,
+)
 
 
 class BrokerAway(Exception):
