@@ -116,6 +116,8 @@ def _reason(url: URL, err: BaseException) -> str:
     if isinstance(err, aiormq.exceptions.InvalidFrameError):
         # aiormq complains of the frame by which the broker says so.
         return f"refused the virtual host {url.path!r}, or is no RabbitMQ"
+    if isinstance(err, StopAsyncIteration):
+        return "the connection was closed during the handshake"
     return str(err) or type(err).__name__
 
 

@@ -12,7 +12,7 @@ from pamqp.commands import Basic
 from deploy.local.broker import Broker
 from shared import topology
 from shared.broker import close, connect, wire
-from shared.names import DEAD_LETTERS, UNROUTED, user_queue
+from shared.names import CENSUS, DEAD_LETTERS, UNROUTED, user_queue
 from shared.settings import BrokerSettings, QueueType
 from tests.support.command import Said, typed
 
@@ -163,6 +163,7 @@ def test_inspect_shows_who_serves_a_user(office: Office) -> None:
 
         await channel.basic_consume(user_queue("alice"), keep)
         await channel.basic_consume("sessions.7", keep)
+        await channel.basic_consume(CENSUS, keep)
         words = (("inspect", "alice", "--json"), ("inspect", "alice"))
         deadline = asyncio.get_running_loop().time() + 30
         while True:  # the management API learns of consumers some seconds later
