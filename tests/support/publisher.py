@@ -9,6 +9,7 @@ from typing import Any, Self
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelInvalidStateError
+from yarl import URL
 
 from shared.names import DEAD_LETTERS, MESSAGES, RECEIPTS, user_queue
 from tests.support.history import Attempted, Buried, Held, History
@@ -16,7 +17,7 @@ from tests.support.until import STEP_SECONDS, until
 
 RETRY_SECONDS = 0.1
 GIVE_UP_SECONDS = 60.0
-LOST = (aio_pika.exceptions.AMQPError, ChannelInvalidStateError, ConnectionError, OSError, TimeoutError)
+LOST = (aio_pika.exceptions.AMQPError, ChannelInvalidStateError, StopAsyncIteration, OSError, TimeoutError)
 
 
 @dataclass(slots=True)
@@ -130,7 +131,13 @@ class Publisher:
         return found
 
     async def _open(self) -> None:
-        self._connection = await aio_pika.connect(self.url)
+        connection = aio_pika.Connection(URL(self.url))
+        try:
+            await connection.connect()
+        except BaseException:
+            await connection.close()  # or its finaliser tries to, when there may be no loop any more
+            raise
+        self._connection = connection
         self._channel = await self._connection.channel(publisher_confirms=True, on_return_raises=True)
 
     async def _close(self) -> None:
