@@ -64,12 +64,13 @@ async def test_nobody_can_be_disconnected_while_no_dispatcher_runs(services: Ser
 
 
 async def test_a_user_whose_gateway_hangs_is_said_to_be_served_still(
-    services: Services, device: Device, alice: str
+    services: Services, device: Device, publisher: Publisher, alice: str
 ) -> None:
     gateway, _ = await services.pair()
     phone = device("phone", alice)
     await phone.connect(gateway.url, token(alice))
-    await phone.online()
+    await publisher.publish(alice, {"n": 1}, id="m1")
+    await phone.received(["m1"])  # only now is the queue consumed for sure
     gateway.pause()
 
     said = await disconnect(services, alice, "--wait", "1s")
