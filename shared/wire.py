@@ -3,6 +3,12 @@
 Every body starts with a line that holds the format version, then JSON, then (batches only) a line end and
 the raw payloads one after the other. Bodies of messages are spliced, never parsed here. Anything that does
 not decode raises `Unreadable`, and nothing else does.
+
+So that services of two releases that follow each other can always be mixed, in either order of roll-out: a
+release reads several versions and writes one. The release that brings version N reads N-1 and N and still
+writes N-1; the next one writes N; a later one no longer reads N-1. A field that has a default, and that a
+reader may pass over, needs no new version: fields that a reader does not know are ignored. Anything else, a new
+kind of lease, outcome or entry too, is a new version.
 """
 
 from dataclasses import dataclass
@@ -13,8 +19,8 @@ import msgspec
 
 from shared.names import is_user_id
 
-VERSION = 1
-_PREFIX = b"%d\n" % VERSION
+READS = frozenset({b"1"})
+WRITES = b"1"
 
 
 class Unreadable(ValueError):
@@ -164,7 +170,7 @@ _outcomes = msgspec.json.Decoder(tuple[_OutcomeRow, ...])
 
 
 def encode_lease(lease: Lease) -> bytes:
-    return _PREFIX + _encoder.encode(lease)
+    return WRITES + b"\n" + _encoder.encode(lease)
 
 
 def decode_lease(body: bytes) -> Lease:
@@ -181,7 +187,7 @@ def encode_outcomes(outcomes: list[Outcome]) -> bytes:
     rows = [
         _OutcomeRow(o.user, o.message, o.session, o.kind, msgspec.Raw(o.value), _sayable(o.detail)) for o in outcomes
     ]
-    return _PREFIX + _encoder.encode(rows)
+    return WRITES + b"\n" + _encoder.encode(rows)
 
 
 def decode_outcomes(body: bytes) -> list[Outcome]:
@@ -212,7 +218,7 @@ def encode_batch(batch: Batch) -> bytes:
             case Evicted(sessions):
                 heads.append(_EntryHead("e", sessions))
     head = _encoder.encode(_BatchHead(batch.reply, batch.window, tuple(heads)))
-    return b"".join((_PREFIX, head, b"\n", *payloads))
+    return b"".join((WRITES, b"\n", head, b"\n", *payloads))
 
 
 def decode_batch(body: bytes) -> Batch:
@@ -245,9 +251,10 @@ def decode_batch(body: bytes) -> Batch:
 
 
 def _checked(body: bytes) -> bytes:
-    if not body.startswith(_PREFIX):
-        raise Unreadable(f"not format version {VERSION}: starts with {body[:12]!r}")
-    return body[len(_PREFIX) :]
+    version, end, text = body.partition(b"\n")
+    if version not in READS or not end:
+        raise Unreadable(f"not format version {b' or '.join(sorted(READS)).decode()}: starts with {body[:12]!r}")
+    return text
 
 
 def _utf8(text: bytes) -> None:

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -55,6 +57,13 @@ bodies = st.one_of(
     batches.map(wire.encode_batch),
 )
 decoders = st.sampled_from([wire.decode_lease, wire.decode_outcomes, wire.decode_batch])
+
+
+EXAMPLES: list[tuple[Callable[[bytes], object], bytes]] = [
+    (wire.decode_lease, wire.encode_lease(wire.Lease(kind=wire.LeaseKind.OPEN, session="s1", user="alice", inbox="g"))),
+    (wire.decode_outcomes, wire.encode_outcomes([wire.Outcome("alice", "m1", "s1", wire.OutcomeKind.CONFIRMED)])),
+    (wire.decode_batch, wire.encode_batch(wire.Batch("d", 8, (wire.Forward("alice", "m1", ("s1",), b"{}"),)))),
+]
 
 
 def decodes_or_is_unreadable(decode: Callable[[bytes], object], body: bytes) -> None:
@@ -128,11 +137,98 @@ def test_a_batch_cut_short_is_unreadable(batch: wire.Batch, data: st.DataObject)
 
 
 @pytest.mark.parametrize("version", [b"", b"0\n", b"2\n", b"11\n", b"1", b"1 \n", b"01\n", b"-1\n"])
-def test_another_format_version_is_unreadable(version: bytes) -> None:
-    body = wire.encode_lease(wire.Lease(kind=wire.LeaseKind.HELLO)).removeprefix(b"1\n")
+@pytest.mark.parametrize(("decode", "body"), EXAMPLES)
+def test_another_format_version_is_unreadable(decode: Callable[[bytes], object], body: bytes, version: bytes) -> None:
+    with pytest.raises(Unreadable, match="format version 1: starts with"):
+        decode(version + body.removeprefix(b"1\n"))
 
-    with pytest.raises(Unreadable, match="format version"):
-        wire.decode_lease(version + body)
+
+versions = st.integers(1, 30)
+
+
+@given(versions, st.booleans(), versions, st.booleans(), st.sampled_from(EXAMPLES))
+def test_two_releases_understand_each_other_if_their_versions_differ_by_one_at_most(
+    older: int, older_switched: bool, newer: int, newer_switched: bool, example: tuple[Callable[[bytes], object], bytes]
+) -> None:
+    """Each brought a version N, reads N-1 and N, and writes N-1, or N once it has switched."""
+    decode, body = example
+
+    def understood(writer: int, switched: bool, reader: int) -> bool:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(wire, "READS", {b"%d" % reader, b"%d" % (reader - 1)})
+            written = b"%d" % (writer if switched else writer - 1)
+            try:
+                return decode(written + body[1:]) is not None
+            except Unreadable:
+                return False
+
+    follow = older == newer or (newer == older + 1 and older_switched and not newer_switched)
+    both = understood(older, older_switched, newer) and understood(newer, newer_switched, older)
+    if follow:
+        assert both
+    if abs(older - newer) > 1:
+        assert not both
+
+
+@pytest.mark.parametrize("writes", [b"1", b"2"])
+@pytest.mark.parametrize(("decode", "body"), EXAMPLES)
+def test_a_release_writes_the_version_that_it_says(
+    monkeypatch: pytest.MonkeyPatch, decode: Callable[[bytes], object], body: bytes, writes: bytes
+) -> None:
+    said = decode(body)
+    encode: dict[type, Callable[..., bytes]] = {
+        wire.Lease: wire.encode_lease,
+        list: wire.encode_outcomes,
+        wire.Batch: wire.encode_batch,
+    }
+    monkeypatch.setattr(wire, "WRITES", writes)
+    monkeypatch.setattr(wire, "READS", {writes})
+
+    body = encode[type(said)](said)
+
+    assert body.startswith(writes + b"\n")
+    assert decode(body) == said
+
+
+def json_with(body: bytes, change: Callable[[Any], None]) -> bytes:
+    """The body with something done to its JSON."""
+    version, text, *payloads = body.split(b"\n", 2)
+    head = json.loads(text)
+    change(head)
+    return b"\n".join([version, json.dumps(head).encode(), *payloads])
+
+
+unknown = st.dictionaries(st.text(min_size=1).map(lambda name: f"new {name}"), json_bytes.map(json.loads), min_size=1)
+
+
+@given(leases, unknown)
+def test_fields_of_a_lease_that_a_later_release_added_are_passed_over(lease: wire.Lease, more: dict[str, Any]) -> None:
+    assert wire.decode_lease(json_with(wire.encode_lease(lease), lambda head: head.update(more))) == lease
+
+
+@given(st.lists(outcomes, min_size=1, max_size=3), unknown)
+def test_fields_of_an_outcome_that_a_later_release_added_are_passed_over(
+    sent: list[wire.Outcome], more: dict[str, Any]
+) -> None:
+    def change(rows: Any) -> None:
+        for row in rows:
+            row.extend(more.values())
+
+    decoded = wire.decode_outcomes(json_with(wire.encode_outcomes(sent), change))
+
+    assert [replace(o, value=b"") for o in decoded] == [replace(o, value=b"") for o in sent]
+
+
+@given(batches, unknown)
+def test_fields_of_a_batch_and_its_entries_that_a_later_release_added_are_passed_over(
+    batch: wire.Batch, more: dict[str, Any]
+) -> None:
+    def change(head: Any) -> None:
+        head.update(more)
+        for row in head["entries"]:
+            row.extend(more.values())
+
+    assert wire.decode_batch(json_with(wire.encode_batch(batch), change)) == batch
 
 
 @pytest.mark.parametrize(
