@@ -9,20 +9,22 @@ from aiormq.abc import AbstractConnection, DeliveredMessage
 from pamqp.commands import Basic
 
 from dispatcher.admin import Admin
-from dispatcher.arrivals import Original
+from dispatcher.arrivals import Original, read
+from dispatcher.core.quota import Quota
 from dispatcher.core.unrouted import Unrouted
 from dispatcher.metrics import Metrics
 from dispatcher.record import Recorder
 from dispatcher.settle import Flusher, Settlements
 from shared import log
 from shared.broker import Refused, calling
-from shared.message import DeadLetter
+from shared.message import DeadLetter, Reason, Receipt, Verdict
 from shared.moved import PERSISTENT, moved
 from shared.names import UNROUTED, UNROUTED_EXCHANGE, user_queue
 from shared.publish import ConfirmedPublisher, PublishFailed, Unsendable
 
 PREFETCH = 1000
 REOPEN_SECONDS = 1.0
+OVER_QUOTA_LOG_SECONDS = 60.0
 
 OPENED = "opened"
 """The type of what a dispatcher itself puts on the exchange: a session has declared this user's queue."""
@@ -50,7 +52,9 @@ class Reader:
         self._spawn = spawn
         self._settlements = Settlements(flusher)
         self._originals: dict[int, Original] = {}
-        self._rules = Unrouted(self)
+        self._rules = Unrouted(self, Quota())
+        self._over_quota = 0
+        self._over_quota_logged: float | None = None
         self._ended = asyncio.Event()
 
     def __len__(self) -> int:
@@ -90,6 +94,8 @@ class Reader:
         self._spawn(self._move(user, tag), "move")
 
     def bury(self, tag: int, user: str, letter: DeadLetter) -> None:
+        if letter.reason is Reason.OVER_QUOTA:
+            self._log_over_quota(read(self._originals[tag].properties).sender, letter.detail)
         self._spawn(self._bury(user, tag, letter), "bury")
 
     def ack(self, tag: int) -> None:
@@ -108,7 +114,8 @@ class Reader:
             self._rules.opened(message.routing_key or "", _now())
             return
         self._originals[tag] = Original(message.body, message.header.properties)
-        self._rules.arrived(message.routing_key or "", tag, _now())
+        sender = read(message.header.properties).sender
+        self._rules.arrived(message.routing_key or "", tag, _now(), sender)
 
     async def _move(self, user: str, tag: int) -> None:
         original = self._originals[tag]
@@ -131,8 +138,23 @@ class Reader:
         await self._publisher.publish(body, properties, exchange="", routing_key=user_queue(user), mandatory=True)
 
     async def _bury(self, user: str, tag: int, letter: DeadLetter) -> None:
-        await self._recorder.bury(user, self._originals[tag], letter)
+        original = self._originals[tag]
+        await self._recorder.bury(user, original, letter)
+        if original.properties.reply_to:
+            await self._recorder.tell_publisher(user, original, Receipt(Verdict.REJECTED, detail=letter.detail))
         self._safe(tag)
+
+    def _log_over_quota(self, sender: str | None, detail: str) -> None:
+        self._over_quota += 1
+        if self._over_quota_logged is None or _now() - self._over_quota_logged >= OVER_QUOTA_LOG_SECONDS:
+            self._over_quota_logged = _now()
+            _log.warning(
+                "messages of clients go to dead-letters: too many are for users who have no queue",
+                messages=self._over_quota,
+                sender=sender,
+                why=detail,
+            )
+            self._over_quota = 0
 
     def _safe(self, tag: int) -> None:
         if not self._ended.is_set():

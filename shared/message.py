@@ -19,6 +19,7 @@ class Reason(StrEnum):
     BAD_USER = "bad_user"
     BAD_ID = "bad_id"
     TOO_LARGE = "too_large"
+    OVER_QUOTA = "over_quota"
     REFUSED = "refused"
     UNCONFIRMED = "unconfirmed"
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
+from dispatcher.core.quota import Quota
 from shared.message import DeadLetter, Reason
 from shared.names import is_user_id
 
@@ -21,6 +22,9 @@ the first messages that come directly pass the last ones that came this way.
 """
 
 RETRY_SECONDS = 0.5
+
+MOST_MADE = 20_000
+"""So many users who were newcomers lately are known to have a queue, and cost nobody's quota again."""
 
 
 class UnroutedPort(Protocol):
@@ -72,23 +76,29 @@ class _Newcomer:
 class Unrouted:
     """One fact in, calls on the port out; `now` is monotonic seconds. Facts about the unknown are ignored."""
 
-    def __init__(self, port: UnroutedPort) -> None:
+    def __init__(self, port: UnroutedPort, quota: Quota) -> None:
         self._port = port
+        self._quota = quota
         self._newcomers: dict[str, _Newcomer] = {}
+        self._made: dict[str, None] = {}
         self._held: dict[int, str] = {}  # every unacked message's user, whatever is done with it
 
     def __len__(self) -> int:
         """Messages that are held and not safe yet."""
         return len(self._held)
 
-    def arrived(self, user: str, tag: int, now: float) -> None:
-        """A message from `unrouted`; its routing key is the user."""
+    def arrived(self, user: str, tag: int, now: float, sender: str | None = None) -> None:
+        """A message from `unrouted`; its routing key is the user. `sender`: None if no client sent it."""
         self._held[tag] = user
         if not is_user_id(user):
             self._port.bury(tag, user, DeadLetter(Reason.BAD_USER, f"{user[:200]!r} is no user id"))
             return
         newcomer = self._newcomers.get(user)
         if newcomer is None:
+            exceeded = "" if sender is None or user in self._made else self._quota.take(sender, now)
+            if exceeded:
+                self._port.bury(tag, user, DeadLetter(Reason.OVER_QUOTA, exceeded))
+                return
             newcomer = self._newcomers[user] = _Newcomer(_Stage.DECLARING, now)
             self._port.declare(user)
         newcomer.last_at = now
@@ -107,6 +117,10 @@ class Unrouted:
         newcomer = self._newcomers.get(user)
         if newcomer is None or newcomer.stage is not _Stage.DECLARING:
             return
+        self._made.pop(user, None)
+        self._made[user] = None
+        if len(self._made) > MOST_MADE:
+            del self._made[next(iter(self._made))]
         newcomer.stage = _Stage.MOVING
         newcomer.opened_at = newcomer.last_at = now
         newcomer.moving.update(newcomer.waiting)

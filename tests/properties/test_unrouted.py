@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from dispatcher.core.quota import Quota
 from dispatcher.core.unrouted import RETRY_SECONDS, STEADY_SECONDS, Unrouted
 from shared.message import DeadLetter
 from shared.names import is_user_id
@@ -14,15 +15,26 @@ from shared.names import is_user_id
 users = st.sampled_from(["alice", "bob", "carol", "not a user"])
 
 
+class MeanQuota(Quota):
+    """Grants every other queue, so that few messages are enough to exceed it."""
+
+    tries = 0
+
+    def take(self, sender: str, now: float) -> str:
+        self.tries += 1
+        return "too many" if self.tries % 2 else ""
+
+
 class FirstContact(RuleBasedStateMachine):
     """The port is this machine: it answers when and in the order that Hypothesis likes."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.contact = Unrouted(self)
+        self.contact = Unrouted(self, MeanQuota())
         self.now = 0.0
         self.tags = 0
         self.user_of: dict[int, str] = {}
+        self.senders: dict[int, str | None] = {}
         self.held: set[int] = set()
         self.safe: set[int] = set()
         self.moving: list[int] = []
@@ -50,7 +62,8 @@ class FirstContact(RuleBasedStateMachine):
         self.binding.append(user)
 
     def bury(self, tag: int, user: str, letter: DeadLetter) -> None:
-        assert not is_user_id(user)
+        assert not is_user_id(user) or self.senders[tag] is not None
+        assert user not in self.exists
         self.burying.append(tag)
 
     def ack(self, tag: int) -> None:
@@ -59,13 +72,14 @@ class FirstContact(RuleBasedStateMachine):
 
     # --- what can happen ------------------------------------------------------------------
 
-    @rule(user=users, many=st.integers(1, 5))
-    def messages_come(self, user: str, many: int) -> None:
+    @rule(user=users, many=st.integers(1, 5), sender=st.sampled_from([None, "dave", "mallory"]))
+    def messages_come(self, user: str, many: int, sender: str | None) -> None:
         for _ in range(many):
             self.tags += 1
             self.user_of[self.tags] = user
             self.held.add(self.tags)
-            self.contact.arrived(user, self.tags, self.now)
+            self.senders[self.tags] = sender
+            self.contact.arrived(user, self.tags, self.now, sender)
 
     @precondition(lambda self: self.declaring)
     @rule(which=st.randoms())
@@ -136,7 +150,9 @@ class FirstContact(RuleBasedStateMachine):
             self.time_goes_by(RETRY_SECONDS)
         assert not self.held
         assert self.safe == set(self.user_of)
-        assert self.bound_users == {user for user in self.user_of.values() if is_user_id(user)}
+        assert self.bound_users == self.exists
+        unsent = {user for tag, user in self.user_of.items() if self.senders[tag] is None and is_user_id(user)}
+        assert self.bound_users >= unsent
         assert not self.contact._newcomers
 
 

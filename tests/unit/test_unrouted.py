@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from dispatcher.core.quota import SENDER_BURST, Quota
 from dispatcher.core.unrouted import QUIET_SECONDS, RETRY_SECONDS, STEADY_SECONDS, Unrouted
 from shared.message import DeadLetter, Reason
 
@@ -36,7 +37,7 @@ class Orders:
 
 def test_the_queue_is_declared_before_anything_is_moved_into_it() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
 
     rules.arrived("alice", 1, now=0)
     rules.arrived("alice", 2, now=0)
@@ -48,7 +49,7 @@ def test_the_queue_is_declared_before_anything_is_moved_into_it() -> None:
 
 def test_a_message_is_acked_only_once_its_new_queue_holds_it() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
     rules.arrived("alice", 1, now=0)
     rules.declared("alice", now=0)
     orders.taken()
@@ -63,7 +64,7 @@ def test_a_message_is_acked_only_once_its_new_queue_holds_it() -> None:
 
 def test_the_queue_is_bound_once_nothing_came_for_a_moment() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
     rules.arrived("alice", 1, now=0)
     rules.declared("alice", now=0)
     rules.moved(1, now=0)
@@ -78,7 +79,7 @@ def test_the_queue_is_bound_once_nothing_came_for_a_moment() -> None:
 
 def test_the_queue_is_not_bound_while_a_message_is_on_its_way_into_it() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
     rules.arrived("alice", 1, now=0)
     rules.declared("alice", now=0)
     orders.taken()
@@ -90,7 +91,7 @@ def test_the_queue_is_not_bound_while_a_message_is_on_its_way_into_it() -> None:
 
 def test_steady_traffic_does_not_keep_the_queue_from_being_bound() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
     rules.arrived("alice", 0, now=0)
     rules.declared("alice", now=0)
     for number in range(1, 100):
@@ -106,7 +107,7 @@ def test_steady_traffic_does_not_keep_the_queue_from_being_bound() -> None:
 
 def test_what_still_comes_after_the_queue_is_bound_is_moved_too() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
     rules.arrived("alice", 1, now=0)
     rules.declared("alice", now=0)
     rules.moved(1, now=0)
@@ -124,7 +125,7 @@ def test_what_still_comes_after_the_queue_is_bound_is_moved_too() -> None:
 
 def test_a_message_for_no_user_id_is_buried_and_then_acked() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
 
     rules.arrived("not a user", 1, now=0)
     assert orders.taken() == [("bury", 1)]
@@ -136,7 +137,7 @@ def test_a_message_for_no_user_id_is_buried_and_then_acked() -> None:
 
 def test_one_user_whose_queue_is_slow_to_declare_does_not_hold_up_another() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
     rules.arrived("alice", 1, now=0)
     rules.arrived("bob", 2, now=0)
 
@@ -147,7 +148,7 @@ def test_one_user_whose_queue_is_slow_to_declare_does_not_hold_up_another() -> N
 
 def test_after_a_failed_move_the_queue_is_declared_again_and_all_that_waits_is_moved_in_order() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
     for tag in (1, 2, 3):
         rules.arrived("alice", tag, now=0)
     rules.declared("alice", now=0)
@@ -171,7 +172,7 @@ def test_after_a_failed_move_the_queue_is_declared_again_and_all_that_waits_is_m
 
 def test_a_failed_move_is_not_tried_again_at_once() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
     rules.arrived("alice", 1, now=0)
     rules.declared("alice", now=0)
     rules.failed(1, now=0)
@@ -184,7 +185,7 @@ def test_a_failed_move_is_not_tried_again_at_once() -> None:
 
 def test_answers_about_what_is_not_known_change_nothing() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
 
     rules.declared("alice", now=0)
     rules.bound("alice", now=0)
@@ -197,7 +198,7 @@ def test_answers_about_what_is_not_known_change_nothing() -> None:
 
 def test_the_queue_that_a_session_declared_is_bound_once_nothing_comes_this_way_any_more() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
 
     rules.opened("alice", now=0)
     rules.arrived("alice", 1, now=0.05)  # was published before the queue is bound
@@ -212,7 +213,7 @@ def test_the_queue_that_a_session_declared_is_bound_once_nothing_comes_this_way_
 
 def test_a_session_that_opens_while_its_user_is_a_newcomer_changes_nothing() -> None:
     orders = Orders()
-    rules = Unrouted(orders)
+    rules = Unrouted(orders, Quota())
     rules.arrived("alice", 1, now=0)
     orders.taken()
 
@@ -220,3 +221,49 @@ def test_a_session_that_opens_while_its_user_is_a_newcomer_changes_nothing() -> 
     rules.tick(now=1)
 
     assert orders.taken() == []
+
+
+def test_a_client_that_writes_to_too_many_newcomers_has_the_rest_buried_and_then_acked() -> None:
+    orders = Orders()
+    rules = Unrouted(orders, Quota())
+
+    for number in range(SENDER_BURST + 2):
+        rules.arrived(f"user{number}", number, now=0, sender="mallory")
+
+    asked = orders.taken()
+    assert [what for what, *_ in asked] == ["declare"] * SENDER_BURST + ["bury"] * 2
+    assert orders.reasons == [Reason.OVER_QUOTA] * 2
+    rules.moved(SENDER_BURST, now=0)
+    assert orders.taken() == [("ack", SENDER_BURST)]
+
+
+def test_publishers_and_other_clients_are_not_held_to_what_one_client_exceeded() -> None:
+    orders = Orders()
+    rules = Unrouted(orders, Quota())
+    for number in range(SENDER_BURST + 1):
+        rules.arrived(f"user{number}", number, now=0, sender="mallory")
+    orders.taken()
+
+    rules.arrived("bob", 1001, now=0)
+    rules.arrived("carol", 1002, now=0, sender="alice")
+
+    assert orders.taken() == [("declare", "bob"), ("declare", "carol")]
+
+
+def test_more_messages_for_one_newcomer_cost_no_more_quota() -> None:
+    orders = Orders()
+    rules = Unrouted(orders, Quota())
+
+    for tag in range(2 * SENDER_BURST):
+        rules.arrived("bob", tag, now=0, sender="alice")
+    rules.declared("bob", now=0)
+    for tag in range(2 * SENDER_BURST):
+        rules.moved(tag, now=0)
+    for tag in range(1000, 1000 + 2 * SENDER_BURST):  # they come while the queue is bound and forgotten
+        rules.tick(now=tag)
+        rules.bound("bob", now=tag)
+        rules.arrived("bob", tag, now=tag, sender="alice")
+        rules.declared("bob", now=tag)
+        rules.moved(tag, now=tag)
+
+    assert not orders.reasons

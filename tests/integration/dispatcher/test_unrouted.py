@@ -1,10 +1,12 @@
 """Messages for users who never connected wait for them, however they come."""
 
 import asyncio
+import json
 import time
 from urllib.parse import urlsplit
 
-from shared.names import DEAD_LETTERS, UNROUTED, user_queue
+from dispatcher.core.quota import SENDER_BURST
+from shared.names import DEAD_LETTERS, RECEIPTS, UNROUTED, user_queue
 from tests.integration.dispatcher.gateway import Gateway
 from tests.integration.dispatcher.running import Running
 from tests.support.until import until
@@ -138,3 +140,40 @@ async def until_bound(dispatcher: Running, gateway: Gateway, user: str) -> None:
             return
         await asyncio.sleep(0.2)  # a pause: what comes without one keeps the queue from being bound
     raise AssertionError(f"{user} is not bound")
+
+
+async def test_a_client_cannot_make_queues_without_end_and_nothing_of_it_is_lost(
+    dispatcher: Running, gateway: Gateway
+) -> None:
+    excess = 20
+    await asyncio.gather(
+        *(
+            gateway.publish(f"user{n}", b"1", message_id=f"mallory/{n}", headers={"from": "mallory"})
+            for n in range(SENDER_BURST + excess)
+        )
+    )
+    await gateway.publish("alice", b"1", message_id="bob/1", headers={"from": "bob"})
+    await gateway.publish("carol", b"1", message_id="m1")
+
+    await until(lambda: dispatcher.value("dead_lettered_total", reason="over_quota") == excess, "the rest are buried")
+    await until(lambda: dispatcher.value("unrouted_moved_total") == SENDER_BURST + 2, "the others are moved")
+    assert await gateway.ready(DEAD_LETTERS) == excess
+    assert await gateway.ready(UNROUTED) == 0
+    letter = await gateway.take(DEAD_LETTERS)
+    assert letter is not None
+    headers = letter.header.properties.headers or {}
+    assert (headers["reason"], headers["from"]) == ("over_quota", "mallory")
+    assert await gateway.ready(user_queue(str(headers["user"]))) is None
+
+
+async def test_who_wants_a_receipt_is_told_of_a_message_for_no_user(dispatcher: Running, gateway: Gateway) -> None:
+    queue = (await gateway.channel.queue_declare(exclusive=True)).queue or ""
+    await gateway.channel.queue_bind(queue, RECEIPTS, "shop")
+
+    await gateway.publish("no user", b"1", message_id="m1", reply_to="shop", correlation_id="7")
+
+    await waiting(gateway, queue, 1)
+    receipt = await gateway.take(queue)
+    assert receipt is not None
+    assert receipt.header.properties.correlation_id == "7"
+    assert json.loads(receipt.body)["outcome"] == "rejected"
