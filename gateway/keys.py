@@ -5,10 +5,13 @@ are rotated. How often is bounded, so that made-up key ids cost nothing.
 """
 
 import asyncio
+import contextlib
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,19 @@ from shared import log
 REFRESH_SECONDS = 10.0
 """The least time between two reads on behalf of unknown key ids."""
 
+MOST_PAUSE_SECONDS = 60.0
+"""It doubles with each failure, up to this."""
+
 MOST_SECONDS = 3600.0
-"""A key that was withdrawn is believed for this long at most."""
+"""A key that was withdrawn is believed for this long, unless the JWKS cannot be read."""
+
+WAIT_SECONDS = 4.0
+"""How long a login waits for a read."""
 
 FETCH_TIMEOUT_SECONDS = 5.0
+GIVE_UP_SECONDS = 15.0
+"""For the whole of a read, however slowly it comes in; the other one is for each piece."""
+
 JWKS_BYTES = 1 << 20
 RSA_BITS = 2048
 
@@ -51,7 +63,10 @@ def read_url(url: str) -> Callable[[], bytes]:
     def read() -> bytes:
         # The settings admit http and https only.
         with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            return bytes(answer.read(JWKS_BYTES))
+            body = bytes(answer.read(JWKS_BYTES + 1))
+        if len(body) > JWKS_BYTES:
+            raise KeysAway(f"a JWKS of more than {JWKS_BYTES} bytes")
+        return body
 
     return read
 
@@ -96,10 +111,12 @@ class KeySet:
     """The keys of one JWKS, by key id."""
 
     def __init__(self, read: Callable[[], bytes]) -> None:
-        """`read` blocks, and is called in a thread."""
+        """`read` blocks, and is called in a thread of its own."""
         self._read = read
         self._keys: tuple[Key, ...] = ()
-        self._tried = -MOST_SECONDS
+        self._good_at = -MOST_SECONDS  # when they were read last
+        self._next_at = 0.0  # before that, no token has them read
+        self._failures = 0
         self._refresh: asyncio.Task[None] | None = None
 
     @property
@@ -109,29 +126,83 @@ class KeySet:
     async def load(self) -> None:
         """Raises `KeysAway`. Several callers at once cause one read."""
         if self._refresh is None or self._refresh.done():
-            self._tried = time.monotonic()
+            self._next_at = time.monotonic() + REFRESH_SECONDS
             self._refresh = asyncio.create_task(self._load(), name="read JWKS")
+            self._refresh.add_done_callback(_heard)
         await asyncio.shield(self._refresh)
 
     async def find(self, kid: str | None) -> Key | None:
-        """The key of that id, or the only one there is if the token names none. Raises `KeysAway`."""
+        """The key of that id, or the only one there is if the token names none; None when there is none for sure.
+
+        Returns within `WAIT_SECONDS`. Raises `KeysAway` when that cannot be known yet: whoever comes again later
+        may be let in.
+        """
         found = _match(self._keys, kid)
-        age = time.monotonic() - self._tried
-        if (found is None and age > REFRESH_SECONDS) or age > MOST_SECONDS or not self._keys:
-            try:
-                await self.load()
-            except KeysAway:
-                if not self._keys:
-                    raise
+        now = time.monotonic()
+        may_read = now >= self._next_at
+        if found is not None:
+            if may_read and now - self._good_at > MOST_SECONDS:
+                with contextlib.suppress(KeysAway):
+                    await self._load_soon()
+            return _match(self._keys, kid)
+        if self._keys and kid is None:
+            return None
+        if not may_read and (self._refresh is None or self._refresh.done()):
+            raise KeysAway("the keys were asked for a moment ago")
+        await self._load_soon()
         return _match(self._keys, kid)
+
+    async def _load_soon(self) -> None:
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self.load()
+        except TimeoutError as err:
+            raise KeysAway("the JWKS does not come") from err
 
     async def _load(self) -> None:
         try:
-            keys = parse_jwks(await asyncio.to_thread(self._read))
-        except (OSError, ValueError, KeysAway) as err:
-            _log.warning("cannot read the JWKS, going on with the keys known", known=len(self._keys), why=str(err))
-            raise KeysAway(str(err)) from err
-        self._keys = tuple(keys)
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                keys = parse_jwks(await _in_thread(self._read))
+        except (OSError, ValueError, HTTPException, KeysAway) as err:
+            self._failures += 1
+            pause = min(REFRESH_SECONDS * 2 ** (self._failures - 1), MOST_PAUSE_SECONDS)
+            self._next_at = time.monotonic() + pause
+            why = (str(err) or type(err).__name__)[:200]
+            _log.warning("cannot read the JWKS, going on with the keys known", known=len(self._keys), why=why)
+            raise KeysAway(why) from err
+        self._keys, self._failures = tuple(keys), 0
+        self._good_at = time.monotonic()
+
+
+def _heard(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        task.exception()  # the log has it; whoever waited for it may have gone
+
+
+async def _in_thread(read: Callable[[], bytes]) -> bytes:
+    """Not in the event loop's pool: that would wait for an issuer that hangs when this process is to end."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[bytes] = loop.create_future()
+
+    def tell(body: bytes | None, err: Exception | None) -> None:
+        if answer.done():  # given up
+            return
+        if err is not None:
+            answer.set_exception(err)
+        else:
+            answer.set_result(body or b"")
+
+    def run() -> None:
+        body, failure = None, None
+        try:
+            body = read()
+        except Exception as err:  # noqa: BLE001 -- it is raised again where somebody waits
+            failure = err
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(tell, body, failure)
+
+    threading.Thread(target=run, name="read JWKS", daemon=True).start()
+    return await answer
 
 
 def _match(keys: Iterable[Key], kid: str | None) -> Key | None:

@@ -131,6 +131,8 @@ class GatewaySettings(BrokerSettings):
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("https://", "http://")):
             raise ValueError("must start with https:// or http://")
+        if value is not None and "@" in value.split("/")[2]:
+            raise ValueError("must name the host alone, not 'user:password@host': this setting is not kept secret")
         return value
 
     @field_validator("gateway_jwt_secret")

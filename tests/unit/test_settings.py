@@ -95,6 +95,7 @@ def test_a_wrong_setting_ends_the_process_with_one_line_that_names_it(
         ("BROKER_URL", "http://guest:hidden@broker/"),
         ("BROKER_URL", "amqp://guest:hidden@broker:hidden/"),
         ("GATEWAY_JWT_SECRET", "hidden"),
+        ("GATEWAY_JWKS_URL", "https://issuer:hidden@keys.example/"),
     ],
 )
 def test_a_wrong_secret_is_named_and_not_shown(

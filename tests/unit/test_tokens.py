@@ -1,16 +1,20 @@
+import contextlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from pydantic import SecretStr
 
-from gateway.keys import KeysAway, KeySet, parse_jwks
+from gateway.keys import MOST_SECONDS, KeysAway, KeySet, parse_jwks
 from gateway.settings import GatewaySettings
 from gateway.tokens import Claims, Code, Refusal, Verifier
 
@@ -25,6 +29,17 @@ PUBLIC = {
     "EdDSA": json.loads(OKPAlgorithm.to_jwk(ED_KEY.public_key())),
 }
 PRIVATE: dict[str, Any] = {"RS256": RSA_KEY, "ES256": EC_KEY, "EdDSA": ED_KEY}
+
+
+LATER = time.monotonic() + 11.0
+"""Long enough after any read for the next."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """In place of the module `time`, for the keys alone."""
+
+    monotonic: Callable[[], float]
 
 
 def by_secret(**more: Any) -> Verifier:
@@ -227,13 +242,22 @@ async def test_an_unknown_key_id_has_the_keys_read_again_but_not_each_time(monke
     await keys.load()
     issuer.names = ("ES256", "EdDSA")
 
-    too_soon = await keys.find("EdDSA")
-    monkeypatch.setattr("gateway.keys.REFRESH_SECONDS", -1.0)
+    with pytest.raises(KeysAway):  # whether there is such a key is not known before they are read again
+        await keys.find("EdDSA")
+    monkeypatch.setattr("gateway.keys.time", Clock(lambda: LATER))
     rotated = await keys.find("EdDSA")
 
-    assert too_soon is None
     assert rotated is not None
     assert issuer.reads == 2
+
+
+async def test_a_key_that_is_nowhere_even_after_a_read_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = Issuer("ES256")
+    keys = KeySet(issuer.read)
+    await keys.load()
+    monkeypatch.setattr("gateway.keys.time", Clock(lambda: LATER))
+
+    assert await keys.find("made up") is None
 
 
 async def test_keys_that_are_known_outlive_an_issuer_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,10 +265,62 @@ async def test_keys_that_are_known_outlive_an_issuer_that_is_away(monkeypatch: p
     keys = KeySet(issuer.read)
     await keys.load()
     issuer.up = False
-    monkeypatch.setattr("gateway.keys.REFRESH_SECONDS", -1.0)
+    monkeypatch.setattr("gateway.keys.time", Clock(lambda: LATER + MOST_SECONDS))
 
     assert await keys.find("ES256") is not None
-    assert await keys.find("EdDSA") is None
+    assert issuer.reads == 2
+    with pytest.raises(KeysAway):
+        await keys.find("EdDSA")
+
+
+async def test_a_key_that_was_withdrawn_is_believed_for_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = Issuer("ES256", "EdDSA")
+    keys = KeySet(issuer.read)
+    await keys.load()
+    issuer.names = ("EdDSA",)
+
+    assert await keys.find("ES256") is not None
+    monkeypatch.setattr("gateway.keys.time", Clock(lambda: LATER + MOST_SECONDS))
+    assert await keys.find("ES256") is None
+
+
+async def test_an_issuer_that_stays_away_is_asked_less_and_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    issuer = Issuer("ES256")
+    issuer.up = False
+    keys = KeySet(issuer.read)
+    now = LATER
+    monkeypatch.setattr("gateway.keys.time", Clock(lambda: now))
+
+    reads = []
+    for _ in range(600):
+        with pytest.raises(KeysAway):
+            await keys.find("ES256")
+        reads.append(issuer.reads)
+        now += 1
+
+    assert reads[0] == 1
+    assert reads[-1] == 12  # after 0, 10, 30, 70 s, then once a minute
+    issuer.up, now = True, now + 60
+    assert await keys.find("ES256") is not None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["keys", "kty", "crv", "n", "e", "x", "y", "kid", "alg", "use"]), inner)
+        ),
+        max_leaves=8,
+    )
+)
+def test_whatever_an_issuer_publishes_is_keys_or_none(published: Any) -> None:
+    kinds = [{"kty": "RSA"}, {"kty": "EC", "crv": "P-256"}, {"kty": "OKP", "crv": "Ed25519"}]
+    listed = [{**published, **kind} for kind in kinds] if isinstance(published, dict) else published
+
+    with contextlib.suppress(KeysAway):
+        parse_jwks(json.dumps({"keys": listed}).encode())
 
 
 async def test_without_any_key_a_token_is_neither_good_nor_bad(tmp_path: Path) -> None:
