@@ -1,4 +1,4 @@
-"""What the gateway serves over HTTP: Socket.IO, health, and the demo page with its tokens."""
+"""What the gateway serves over HTTP: Socket.IO, the client for it, health, and the demo page with its tokens."""
 
 import time
 from pathlib import Path
@@ -12,6 +12,7 @@ from shared.http import App, HealthApp, Receive, Scope, Send, refuse, respond
 from shared.names import is_user_id
 
 PAGE = Path(__file__).parent / "demo" / "index.html"
+CLIENT = Path(__file__).parent / "client" / "restante.js"
 CDN = "https://cdn.jsdelivr.net/npm/socket.io-client@4/dist/socket.io.min.js"
 DEMO_TOKEN_SECONDS = 3600
 
@@ -34,7 +35,7 @@ class PublicApp:
         elif path in ("/healthz", "/readyz"):
             await self._health(scope, receive, send)
         elif path == "/client.js":
-            await respond(send, 404, b"there is no client of our own yet: use socket.io-client\n")
+            await self._client(send)
         elif self._demo and path == "/":
             await respond(
                 send, 200, PAGE.read_bytes().replace(b"{{settings}}", self._page_settings()), "text/html; charset=utf-8"
@@ -73,6 +74,18 @@ class PublicApp:
             claims["iss"] = self._settings.gateway_jwt_issuer
         token = jwt.encode(claims, secret.get_secret_value(), algorithm="HS256")
         await respond(send, 200, orjson.dumps({"token": token, "user": user}), "application/json")
+
+    async def _client(self, send: Send) -> None:
+        """For pages of any origin: whose socket may come here is another question."""
+        body = CLIENT.read_bytes()
+        headers = {
+            b"content-type": b"text/javascript; charset=utf-8",
+            b"content-length": str(len(body)).encode(),
+            b"access-control-allow-origin": b"*",
+            b"cache-control": b"max-age=300",
+        }
+        await send({"type": "http.response.start", "status": 200, "headers": list(headers.items())})
+        await send({"type": "http.response.body", "body": body})
 
     async def _library(self, send: Send) -> None:
         path = self._settings.gateway_demo_client_file
