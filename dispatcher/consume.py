@@ -18,6 +18,7 @@ from pamqp.commands import Basic
 from dispatcher.settle import Flusher, Settlements
 from shared.broker import BrokerAway
 from shared.names import sessions_queue, user_queue
+from shared.sidedoor import body_of
 
 LEASES_TAG = "leases"
 _USER_TAG = "user."
@@ -56,6 +57,7 @@ class Lane:
         self._channel: Channel | None = None
         self._consumed: dict[str, None] = {}
         self._over = False
+        self._takes = True
 
     # --- orders: return at once -----------------------------------------------------------
 
@@ -75,8 +77,9 @@ class Lane:
     def cancel(self, user: str) -> None:
         self._orders.put_nowait(_Cancel(user))
 
-    def cancel_all(self) -> None:
-        """Take nothing more: what is unsettled may still be acked."""
+    def take_no_more(self) -> None:
+        """What is unsettled may still be acked."""
+        self._takes = False
         for user in list(self._consumed):
             self.cancel(user)
 
@@ -104,6 +107,8 @@ class Lane:
                 match await self._orders.get():
                     case None:
                         break
+                    case _Consume() if not self._takes:
+                        pass
                     case _Consume(user):
                         self._consumed[user] = None
                         await channel.basic_consume(
@@ -116,7 +121,7 @@ class Lane:
                         await channel.basic_cancel(_USER_TAG + user)
                         if not self._over:
                             self._facts.cancelled(self.partition, user)
-            await self.flush()
+            await self._settlements.flush()
             await channel.close()
         except (AMQPError, ChannelInvalidStateError, ConnectionError, RuntimeError, asyncio.CancelledError) as err:
             task = asyncio.current_task()
@@ -126,15 +131,11 @@ class Lane:
                 raise BrokerAway(f"no channel for partition {self.partition}: {err}") from err
             self._lose(str(err) or type(err).__name__)
 
-    async def flush(self) -> None:
-        """Write all acks and nacks so far."""
-        await self._settlements.flush()
-
     # --- what the broker says -------------------------------------------------------------
 
     async def _on_lease(self, message: DeliveredMessage) -> None:
         if not self._over:
-            self._facts.leased(self.partition, message.delivery_tag or 0, message.body)
+            self._facts.leased(self.partition, message.delivery_tag or 0, body_of(message))
 
     def _deliveries_of(self, user: str) -> Callable[[DeliveredMessage], Coroutine[None, None, None]]:
         # `async` without a wait inside: aiormq makes a task of a plain function all the same, and a wrapper too.

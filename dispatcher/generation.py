@@ -28,6 +28,8 @@ from shared.names import dispatcher_inbox
 from shared.publish import ConfirmedPublisher
 
 TICK_SECONDS = 0.05
+LEAVE_SECONDS = 2.0
+"""How long the channels of partitions that are given up may take to close."""
 
 
 class Generation:
@@ -41,7 +43,8 @@ class Generation:
         self._connections: list[AbstractConnection] = []
         self._link: Link | None = None
         self._reader: Reader | None = None
-        self._idle = asyncio.Event()
+        self._inbox: Inbox | None = None
+        self._drained = asyncio.Event()
 
     @property
     def core(self) -> Dispatcher | None:
@@ -65,17 +68,17 @@ class Generation:
             await self._life.stop_tasks()
 
     async def drain(self, seconds: float) -> None:
-        """Take nothing more, and wait so long for the outcomes of what is in flight."""
-        if self._link is None:
+        """Take nothing more, wait so long for the outcomes of what is in flight, give all partitions up."""
+        link = self._link
+        if link is None or self._inbox is None or self._reader is None:
             return
-        self._link.take_no_more()
-        self._idle.clear()  # the next tick looks again
-        idle = asyncio.create_task(self._idle.wait())
-        self._life.over.add_done_callback(lambda _: idle.cancel())
-        await asyncio.wait({idle}, timeout=seconds)
-        idle.cancel()
-        if not self._life.over.done():
-            await self._link.flush()
+        drained = asyncio.create_task(self._drained.wait())
+        self._life.over.add_done_callback(lambda _: drained.cancel())
+        link.tell_core(lambda now: link.core.drain(now + seconds, now))
+        self._life.spawn(self._inbox.leave_census(), "leave the census")
+        self._life.spawn(self._reader.take_no_more(), "read no more first contacts")
+        await asyncio.wait({drained}, timeout=seconds + LEAVE_SECONDS)
+        drained.cancel()
 
     async def _open(self) -> None:
         life, settings, metrics = self._life, self._settings, self._metrics
@@ -104,7 +107,8 @@ class Generation:
             flusher=flusher,
             teller=teller,
         )
-        ended = await Inbox(inbox, metrics, link.reported).open(consuming)
+        self._inbox = Inbox(inbox, metrics, link.reported)
+        ended = await self._inbox.open(consuming)
         ended.add_done_callback(lambda _: life.end("the dispatcher's own inbox is gone"))
 
         def new_reader() -> Reader:
@@ -136,10 +140,8 @@ class Generation:
             link.tell_core(link.core.tick)
             if self._reader is not None:
                 self._reader.tick(now)
-            if not link.unsettled:
-                self._idle.set()
-            else:
-                self._idle.clear()
+            if link.core.drained and not self.unsettled:
+                self._drained.set()
             await asyncio.sleep(TICK_SECONDS)
 
     async def _first_contact(self, new_reader: Callable[[], Reader]) -> None:

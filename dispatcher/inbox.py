@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
-from aiormq.abc import AbstractConnection, DeliveredMessage
+from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 
 from dispatcher.metrics import Metrics
 from shared import log
@@ -22,17 +23,18 @@ class Inbox:
         self._metrics = metrics
         self._reported = reported
         self._warned = False
+        self._channel: AbstractChannel | None = None
 
     async def open(self, connection: AbstractConnection) -> asyncio.Future[object]:
         """Raises `BrokerAway`. The future ends with the channel, which must never happen."""
         try:
             with calling("the inbox"):
-                channel = await connection.channel(publisher_confirms=False)
+                self._channel = channel = await connection.channel(publisher_confirms=False)
                 await channel.queue_declare(self.name, exclusive=True)
                 await channel.queue_bind(self.name, DISPATCHERS_EXCHANGE, self.name)
                 # Without acks: what is lost here is lost with the generation, and asked for again.
                 await channel.basic_consume(self.name, self._on_message, no_ack=True)
-                await channel.basic_consume(CENSUS, _ignore, no_ack=True)
+                await channel.basic_consume(CENSUS, _ignore, no_ack=True, consumer_tag=CENSUS)
         except Refused as err:
             raise BrokerAway(str(err)) from err
         ended = asyncio.get_running_loop().create_future()
@@ -44,6 +46,12 @@ class Inbox:
         channel.closing.add_done_callback(end)
         channel.on_consumer_cancel_callbacks.add(end)
         return ended
+
+    async def leave_census(self) -> None:
+        """The others reckon their shares without this dispatcher from now on."""
+        if self._channel is not None:
+            with suppress(Refused), calling("leaving the census"):
+                await self._channel.basic_cancel(CENSUS)
 
     async def _on_message(self, message: DeliveredMessage) -> None:
         try:

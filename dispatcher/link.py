@@ -60,7 +60,6 @@ class Link:
         self._arrivals = Arrivals(settings.max_message_bytes)
         self._lanes: dict[int, Lane] = {}
         self._lost: set[int] = set()  # partitions whose queue may be gone
-        self._draining = False
         self.core = Dispatcher(
             self,
             window=settings.dispatcher_window,
@@ -72,16 +71,6 @@ class Link:
     def unsettled(self) -> int:
         """Deliveries to users that are neither acked nor given back, and records that are not confirmed."""
         return sum(len(lane.unsettled) for lane in self._lanes.values()) + self.core.recording
-
-    def take_no_more(self) -> None:
-        """What is in flight may still be confirmed and acked."""
-        self._draining = True
-        for lane in self._lanes.values():
-            lane.cancel_all()
-
-    async def flush(self) -> None:
-        for lane in list(self._lanes.values()):
-            await lane.flush()
 
     # --- facts ----------------------------------------------------------------------------
 
@@ -140,7 +129,7 @@ class Link:
         self._admin.declare(user, self._declared)
 
     def consume(self, partition: int, user: str) -> None:
-        if not self._draining and (lane := self._lanes.get(partition)) is not None:
+        if (lane := self._lanes.get(partition)) is not None:
             lane.consume(user)
 
     def cancel(self, partition: int, user: str) -> None:
@@ -159,10 +148,13 @@ class Link:
         assert isinstance(arrival.original, Original)  # noqa: S101 -- `Arrivals` put it there
         self._life.spawn(self._record(ticket, user, arrival.original, letter, receipt), "record")
 
+    def take_no_more(self, partition: int) -> None:
+        if (lane := self._lanes.get(partition)) is not None:
+            lane.take_no_more()
+
     def enter(self, partition: int) -> None:
-        if not self._draining:
-            lane = self._lanes[partition] = Lane(partition, self._window, self, self._flusher)
-            self._life.spawn(self._run(lane), f"partition {partition}")
+        lane = self._lanes[partition] = Lane(partition, self._window, self, self._flusher)
+        self._life.spawn(self._run(lane), f"partition {partition}")
 
     def leave(self, partition: int) -> None:
         if (lane := self._lanes.pop(partition, None)) is not None:

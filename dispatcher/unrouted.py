@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import cast
 
 from aiormq import Channel
@@ -56,6 +57,7 @@ class Reader:
         self._over_quota = 0
         self._over_quota_logged: float | None = None
         self._ended = asyncio.Event()
+        self._channel: Channel | None = None
 
     def __len__(self) -> int:
         return len(self._rules)
@@ -73,13 +75,20 @@ class Reader:
                 channel.on_consumer_cancel_callbacks.add(lambda _: self._ended.set())
                 self._settlements.attach(channel)
                 await channel.basic_qos(prefetch_count=PREFETCH)
-                await channel.basic_consume(UNROUTED, self._on_message)
+                await channel.basic_consume(UNROUTED, self._on_message, consumer_tag=UNROUTED)
+                self._channel = channel
                 await self._ended.wait()
                 await channel.close()
         except Refused as err:
             _log.warning("cannot read messages for new users; tried again", reason=str(err))
         finally:
             self._ended.set()
+
+    async def take_no_more(self) -> None:
+        """What is held is still put where it belongs. Raises `BrokerAway`."""
+        if self._channel is not None and not self._ended.is_set():
+            with suppress(Refused), calling(f"reading {UNROUTED} no more"):
+                await self._channel.basic_cancel(UNROUTED)
 
     # --- what the rules ask (`UnroutedPort`) ----------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from dispatcher.core.delivery import Arrival
 from dispatcher.core.inboxes import Inboxes
-from dispatcher.core.partition import Partition
+from dispatcher.core.partition import Partition, Standing
 from dispatcher.core.ports import Port
 from dispatcher.core.rules import HOLD_SECONDS, LEASE_SECONDS, Books, Rules
 from dispatcher.core.user import User
@@ -16,7 +16,7 @@ from shared.names import PARTITIONS, partition_of
 from shared.wire import Outcome, OutcomeKind
 
 PARTITIONS_GIVEN_AT_ONCE = 8
-"""So that a dispatcher that joins takes users over a few at a time."""
+"""So that a dispatcher that joins, or those that stay when one leaves, take users over a few at a time."""
 
 PROBE_CHECK_SECONDS = 1.0
 
@@ -44,6 +44,7 @@ class Dispatcher:
         ]
         self._restless: dict[User, None] = {}  # users with a deadline, so that idle ones cost nothing
         self._probes_checked = 0.0
+        self._drain_until: float | None = None  # None: it does not drain
 
     # --- what others may know ------------------------------------------------------------
 
@@ -72,6 +73,11 @@ class Dispatcher:
     @property
     def unreadable_leases(self) -> int:
         return sum(partition.unreadable for partition in self._partitions)
+
+    @property
+    def drained(self) -> bool:
+        """After `drain`: every partition is given up."""
+        return self._drain_until is not None and all(p.standing is Standing.AWAY for p in self._partitions)
 
     # --- facts ---------------------------------------------------------------------------
 
@@ -145,10 +151,18 @@ class Dispatcher:
 
     def dispatchers(self, count: int, now: float) -> None:
         """So many dispatchers wait for each partition: whoever owns more than a fair share gives some up."""
+        if self._drain_until is not None:
+            return
         share = -(-len(self._partitions) // max(count, 1))
         owned = [partition for partition in self._partitions if partition.owned]
         for partition in owned[: min(len(owned) - share, PARTITIONS_GIVEN_AT_ONCE)] if len(owned) > share else []:
             partition.leave(now)
+
+    def drain(self, until: float, now: float) -> None:
+        """Take nothing more. A partition is given up when nothing is in flight there, at `until` in any case."""
+        self._drain_until = until
+        for partition in self._partitions:
+            partition.drain(now)
 
     def tick(self, now: float) -> None:
         """Every 50 ms: take-overs, lingers, deadlines, probes."""
@@ -163,11 +177,22 @@ class Dispatcher:
                 partition.give_up(session, now)
             if not user.restless:
                 del self._restless[user]
+        if self._drain_until is not None:
+            self._give_up(now, self._drain_until)
         if now - self._probes_checked >= PROBE_CHECK_SECONDS:
             self._probes_checked = now
             self._probe(now)
 
     # --- how -----------------------------------------------------------------------------
+
+    def _give_up(self, now: float, until: float) -> None:
+        owned = [partition for partition in self._partitions if partition.owned]
+        if now < until:
+            recording = {partition for partition, _, _ in self._books.recording.values()}
+            done = [p for p in owned if not p.in_flight and p.number not in recording]
+            owned = done[:PARTITIONS_GIVEN_AT_ONCE]
+        for partition in owned:
+            partition.leave(now)
 
     def _probe(self, now: float) -> None:
         busy = {session.inbox for user in self._restless for session in user.sessions.values() if session.pending}

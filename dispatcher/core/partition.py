@@ -47,10 +47,16 @@ class Partition:
         self._heard: dict[str, float] = {}  # when each lease was last renewed, oldest first
         self._strangers: list[int] = []  # leases that cannot be read, until it is known whether any can
         self._since = inf  # TAKING: when it began; AWAY: when to come back, not before the start
+        self._draining = False
 
     @property
     def owned(self) -> bool:
         return self.standing in (Standing.TAKING, Standing.OWNER)
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether anything waits for a confirmation."""
+        return any(user.flights for user in self.users.values())
 
     def enter(self) -> None:
         """Queue up for the partition, behind whoever is there."""
@@ -64,6 +70,14 @@ class Partition:
         self._since = now + pause_seconds
         self._port.leave(self.number)
 
+    def drain(self, now: float) -> None:
+        """For good: nothing more is taken; who owns it decides when it leaves."""
+        self._draining = True
+        if self.standing is Standing.OWNER:
+            self._port.take_no_more(self.number)
+        elif self.standing in (Standing.STANDBY, Standing.TAKING):
+            self.leave(now)
+
     def left(self) -> None:
         if self.standing is Standing.LEAVING:
             self.standing = Standing.AWAY
@@ -75,8 +89,9 @@ class Partition:
         self._since = now + RETURN_SECONDS
 
     def tick(self, now: float) -> None:
-        if self.standing is Standing.AWAY and now >= self._since:
-            self.enter()
+        if self.standing is Standing.AWAY:
+            if now >= self._since and not self._draining:
+                self.enter()
         elif self.standing is Standing.TAKING and now - self._since >= TAKE_OVER_SECONDS:
             self._own(now)
         elif self.standing is Standing.OWNER:

@@ -51,6 +51,12 @@ class Port(Protocol):
         they are, or until the connection is gone (then the broker still has the original).
         """
 
+    def take_no_more(self, partition: int) -> None:
+        """Cancel the consumers of all users on the partition's channel, and consume none from now on.
+
+        What was delivered may still be acked. A cancel that the core asked for itself is answered as ever.
+        """
+
     def enter(self, partition: int) -> None:
         """Open the partition's channel, consume its leases there, then publish a `hello`."""
 

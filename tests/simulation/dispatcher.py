@@ -18,6 +18,8 @@ from tests.simulation.service import Service
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+LEAVE_SECONDS = 2.0
+
 
 @dataclass(slots=True, eq=False)
 class Parcel:
@@ -55,6 +57,7 @@ class Generation:
         self._tokens = 0
         self._records: dict[object, Callable[[], None]] = {}
         self._fresh = 0
+        self._quiet: set[Channel] = set()
         self._inbox_channel = self.consuming.connection.channel()
         self._publish_channel = self.publishing.connection.channel()
         self._admin_channel = self.admin.connection.channel()
@@ -137,7 +140,8 @@ class Generation:
 
     def consume(self, partition: int, user: str) -> None:
         channel = self._channels[partition]
-        self.consuming.call(lambda: channel.consume(names.user_queue(user), user))
+        if channel not in self._quiet:
+            self.consuming.call(lambda: channel.consume(names.user_queue(user), user))
 
     def cancel(self, partition: int, user: str) -> None:
         channel = self._channels[partition]
@@ -209,6 +213,16 @@ class Generation:
         self._drop_channel(partition)
         self.consuming.ask(channel.close, lambda _: self.core.left(partition, self.world.now))
 
+    def take_no_more(self, partition: int) -> None:
+        channel = self._channels[partition]
+        self._quiet.add(channel)
+
+        def act() -> None:
+            for user in self.world.users:
+                channel.cancel(user)
+
+        self.consuming.call(act)
+
     def count_dispatchers(self) -> None:
         channel = self._admin_channel
 
@@ -229,6 +243,7 @@ class DispatcherNode(Service):
         super().__init__(world, name)
         self._number = 0
         self._counted = world.now
+        self._drain_until: float | None = None
         self.generation: Generation | None = None
         self._begin()
 
@@ -252,7 +267,25 @@ class DispatcherNode(Service):
     def stalled(self) -> None:
         self.start_over()
 
+    def drain(self, seconds: float) -> None:
+        """Ends once its partitions are given up, or its connections are lost: then nothing is its own any more."""
+        self._drain_until = self.world.now + seconds
+        self.soon(self._drain)
+
+    def _drain(self) -> None:
+        if self.generation is None or self._drain_until is None:
+            self.kill()
+            return
+        channel = self.generation._inbox_channel
+        self.generation.consuming.call(lambda: channel.cancel("census"))
+        self.generation.core.drain(self._drain_until, self.world.now)
+
     def tick(self) -> None:
+        if self._drain_until is not None:
+            drained = self.generation is None or self.generation.core.drained
+            if drained or self.world.now > self._drain_until + LEAVE_SECONDS:
+                self.kill()
+                return
         if self.generation is None:
             return
         self.generation.core.tick(self.world.now)

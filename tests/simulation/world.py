@@ -210,6 +210,10 @@ class World:
         for _ in range(evictions.randint(1, 4) if self.seed % 4 == 2 else 0):
             user = evictions.choice(self.users)
             self.at(evictions.uniform(1.0, FAULT_SECONDS), lambda user=user: self._evict(user))  # type: ignore[misc]  # a default argument
+        drains = Random(self.seed)
+        for _ in range(drains.randint(1, 6) if self.seed % 4 == 1 else 0):
+            index, patience = drains.randrange(2), drains.choice([0.0, 1.0, 5.0])
+            self.at(drains.uniform(1.0, FAULT_SECONDS), lambda i=index, p=patience: self._replace(i, p))  # type: ignore[misc]  # default arguments
         self.run_until(FAULT_SECONDS)
         self._heal()
         self.run_until(FAULT_SECONDS + HEAL_SECONDS)
@@ -258,6 +262,14 @@ class World:
             nodes[index] = kind(self, f"{node.name[:2]}r{next(self._respawns)}")
 
         self.later(self.random.uniform(0.1, 5.0), begin)
+
+    def _replace(self, index: int, patience: float) -> None:
+        """A roll-out: a fresh dispatcher comes, and the old one drains, in whatever state it is."""
+        old = self.dispatchers[index]
+        if not old.alive:
+            return
+        self.dispatchers[index] = DispatcherNode(self, f"{old.name[:2]}n{next(self._respawns)}")
+        old.drain(patience)
 
     def _sever(self, connection: Connection | None) -> None:
         if connection in self.links:

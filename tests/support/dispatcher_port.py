@@ -71,7 +71,12 @@ class Leave:
     partition: int
 
 
-Call = Ack | Nack | Declare | Consume | Cancel | Tell | Probe | Record | Enter | Leave
+@dataclass(frozen=True, slots=True)
+class TakeNoMore:
+    partition: int
+
+
+Call = Ack | Nack | Declare | Consume | Cancel | Tell | Probe | Record | Enter | Leave | TakeNoMore
 
 
 class Recorder(Port):
@@ -82,6 +87,7 @@ class Recorder(Port):
         self.open: set[int] = set()
         self.held: set[tuple[int, int]] = set()
         self.consuming: dict[str, int] = {}
+        self.quiet: set[int] = set()
 
     def take(self) -> list[Call]:
         """The calls since the last time."""
@@ -132,6 +138,11 @@ class Recorder(Port):
     ) -> None:
         assert any(tag == arrival.tag for _, tag in self.held), f"tag {arrival.tag} is not out"
         self.calls.append(Record(ticket, user, arrival.tag, letter, receipt))
+
+    def take_no_more(self, partition: int) -> None:
+        assert partition in self.open, f"partition {partition} has no channel"
+        self.quiet.add(partition)
+        self.calls.append(TakeNoMore(partition))
 
     def enter(self, partition: int) -> None:
         assert partition not in self.open, f"partition {partition} has a channel already"
