@@ -1,0 +1,51 @@
+"""`python -m deploy.containers up|down`, which is what `make up` and `make down` run."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from deploy.containers.engine import Compose, NoEngine
+from deploy.containers.env_file import EnvFile
+from deploy.containers.up import up
+
+FOLDER = Path(__file__).parents[1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.containers", description="Run all of restante in containers."
+    )
+    parser.add_argument(
+        "--env-file", type=Path, default=FOLDER / ".env", help="secrets and sizes (default: deploy/.env)"
+    )
+    parser.add_argument("--project", default="restante", help="how Docker calls the containers (default: restante)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    starting = commands.add_parser("up", help="build, start, wait until healthy")
+    starting.add_argument("--scale", action="append", default=[], metavar="SERVICE=N", help="so many of a service")
+    stopping = commands.add_parser("down", help="drain and stop; the messages stay")
+    stopping.add_argument("--volumes", action="store_true", help="delete the messages too")
+    arguments = parser.parse_args()
+    env_file = EnvFile(arguments.env_file)
+    compose = Compose(FOLDER / "compose.yaml", env_file, arguments.project)
+    try:
+        compose.check()
+        if arguments.command == "up":
+            up(compose, env_file, scale=arguments.scale)
+        else:
+            env_file.complete()  # compose reads all of its file, also to end what it started
+            compose.down(volumes=arguments.volumes)
+    except NoEngine as err:
+        print(err, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"\nInterrupted. What has started goes on; `{os.environ.get('MAKE', 'make')} down` stops it.",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""deploy/.env: the secrets of this installation and what was chosen for it. Only its owner can read it."""
+
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from deploy.local import ports
+from deploy.rabbitmq.accounts import ACCOUNTS
+from deploy.rabbitmq.definitions import definitions, password_variable, written
+
+_HEAD = """\
+# Made by `make up`, which adds what is missing and changes nothing. Docker Compose reads it, so it is also the place
+# for settings of your own: GATEWAYS=4, GATEWAY_CORS_ORIGINS=https://app.example (deploy/README.md has them all).
+# Whoever can read it can be anybody: keep it to yourself, and keep it, since the accounts in RabbitMQ follow it.
+"""
+
+_PORTS = {"APP_PORT": 8000, "RABBITMQ_PORT": 5672, "RABBITMQ_UI_PORT": 15672}
+
+
+class EnvFile:
+    """`values` is what the file says and, over it, what the environment says: as Compose has it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        self.definitions = self.path.parent / ".rabbitmq" / "definitions.json"
+        self.moved: list[str] = []
+
+    @property
+    def values(self) -> dict[str, str]:
+        return {**self._written(), **{name: value for name, value in os.environ.items() if value}}
+
+    def complete(self) -> None:
+        """Adds a fresh secret for each that is missing, and the usual port for each, or a free one if that is taken."""
+        known = {**self._written(), **os.environ}
+        added = [f"{name}={make()}\n" for name, make in self._wanted().items() if name not in known]
+        if not added:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not self.path.exists():
+            self.path.touch(mode=0o600)
+            added.insert(0, _HEAD)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.writelines(added)
+
+    def write_definitions(self) -> bool:
+        """What RabbitMQ loads when it starts. Whether it changed."""
+        values = self.values
+        passwords = {account.name: values[password_variable(account.name)] for account in ACCOUNTS}
+        text = written(definitions(passwords, values.get("BROKER_QUEUE_TYPE", "classic")))
+        file = self.definitions
+        if file.exists() and file.read_text(encoding="utf-8") == text:
+            return False
+        # RabbitMQ has a uid of its own in its container and reads the file itself, which is mounted there; on this
+        # machine nobody else gets as far as that, because of the folder.
+        file.parent.mkdir(mode=0o700, exist_ok=True)
+        file.touch(mode=0o644)
+        file.write_text(text, encoding="utf-8")  # the same file, not another of its name: a container has this one
+        return True
+
+    def _written(self) -> dict[str, str]:
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return {}
+        pairs = (line.partition("=") for line in lines if not line.startswith("#"))
+        return {name.strip(): value.strip() for name, equals, value in pairs if equals}
+
+    def _wanted(self) -> dict[str, Callable[[], str]]:
+        wanted: dict[str, Callable[[], str]] = {password_variable(account.name): _secret for account in ACCOUNTS}
+        if not {"GATEWAY_JWKS_URL", "GATEWAY_JWKS_FILE"} & self.values.keys():
+            wanted["GATEWAY_JWT_SECRET"] = _secret
+        return wanted | {name: self._port(name, usual) for name, usual in _PORTS.items()}
+
+    def _port(self, name: str, usual: int) -> Callable[[], str]:
+        def choose() -> str:
+            chosen = ports.preferred(usual)
+            if chosen != usual:
+                self.moved.append(f"Port {usual} is taken: {name}={chosen} it is, in {self.path.name}.")
+            return str(chosen)
+
+        return choose
+
+
+def _secret() -> str:
+    return secrets.token_urlsafe(32)
