@@ -33,7 +33,7 @@ def read_answer(arguments: list[bytes]) -> Confirmed | Refused:
     try:
         parsed = orjson.loads(value)
     except orjson.JSONDecodeError:
-        return Confirmed(detail="value left out: not valid JSON")
+        return Confirmed(detail="value left out: not valid JSON, or nested too deeply")
     match parsed:
         case {"error": str(reason)} if reason:
             return Refused(reason[:DETAIL_CHARACTERS])

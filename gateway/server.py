@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import socketio
 
-from gateway.packets import BadPacket, RawPacket, arguments
+from gateway.packets import BadPacket, RawPacket, answer, arguments
 from gateway.settings import GatewaySettings
 from gateway.tokens import Code, Refusal
 
@@ -64,10 +64,10 @@ class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # it has no types
     async def trigger_callback(self, sid: str | None, id: int | None, data: str | None) -> None:  # noqa: A002 -- theirs
         if id is None:
             raise BadPacket("a callback without its number")
-        answer = arguments(data)
+        answered = answer(data)
         callback = self.callbacks.get(sid, {}).pop(id, None)
         if callback is not None:  # else a second answer, or one to nothing: it changes nothing
-            callback(answer)
+            callback(answered)
 
 
 class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types

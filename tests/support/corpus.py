@@ -66,7 +66,6 @@ FRAMES_AFTER_LOGIN = {
     "an answer that is an object": ('43{}{"error":"x"}', Fate.CLOSED),
     "an answer of brackets without end": ("43{}" + "[" * 400_000, Fate.CLOSED),
     "an answer that is not a number": ("43{}[NaN]", Fate.CLOSED),
-    "an answer too deep": ("43{}[" + nested(1100) + "]", Fate.CLOSED),
     "a send of data too deep": ('427["send",{"to":"bob","data":' + nested(1100) + "}]", Fate.CLOSED),
     "a refusal of the server's own": ('44{"message":"unauthorized"}', Fate.CLOSED),
     "an event deep inside": ('42["message",' + nested(500) + "]", Fate.IGNORED),
@@ -86,11 +85,16 @@ FRAMES_AFTER_LOGIN = {
     "an answer to the largest number": ("43999999999999999[]", Fate.IGNORED),
 }
 
+LEFT_OUT = "value left out: not valid JSON, or nested too deeply"
+
 # Answers to a message that came: what it becomes is told by the value that the receipt gets.
 ANSWERS = {
     "a value deep inside": ("[" + nested(900) + "]", nested(900).encode(), ""),
     "a value too large": ('["' + "x" * 20_000 + '"]', b"null", "value of 20002 bytes left out: more than 16384"),
-    "a number beyond all floats": ("[1e999]", b"null", "value left out: not valid JSON"),
+    "a value too deep": ("[" + nested(1100) + "]", b"null", LEFT_OUT),
+    "a value far too deep": ("[" + nested(200_000) + "]", b"null", "value of 400000 bytes left out: more than 16384"),
+    "two values too deep": (f"[{nested(3_000)},{nested(3_000)}]", b"null", LEFT_OUT),
+    "a number beyond all floats": ("[1e999]", b"null", LEFT_OUT),
     "a name that is there twice": ('[{"a":1,"a":2}]', b'{"a":1,"a":2}', ""),
     "a reason that is no text": ('[{"error":{"deep":1}}]', b'{"error":{"deep":1}}', ""),
     "an empty reason": ('[{"error":""}]', b'{"error":""}', ""),

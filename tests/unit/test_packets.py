@@ -71,7 +71,7 @@ def test_a_binary_message_has_its_body_in_place_of_data() -> None:
 
 
 def ack(body: str) -> Confirmed | Refused:
-    return read_answer(packets.arguments(body))
+    return read_answer(packets.answer(body))
 
 
 def test_a_callback_confirms_with_its_value_as_it_was_written() -> None:
@@ -104,6 +104,16 @@ def test_half_a_surrogate_pair_does_not_make_an_answer_worthless() -> None:
 def test_a_callback_that_is_no_list_is_bad(body: str) -> None:
     with pytest.raises(BadPacket):
         packets.arguments(body)
+    with pytest.raises(BadPacket):
+        packets.answer(body)
+
+
+@pytest.mark.parametrize("depth", [1_000, 1_024, 1_025, 5_000, 200_000])
+def test_a_value_too_deep_confirms_without_it(depth: int) -> None:
+    answer = ack(f" [{'[' * depth}{']' * depth}] ")
+
+    assert isinstance(answer, Confirmed)
+    assert bool(answer.detail) == (depth > 1_024)
 
 
 def test_a_handshake_has_a_token_and_maybe_what_was_seen() -> None:
