@@ -12,12 +12,16 @@ from typing import Generic, TypeVar
 
 from gateway.frames import Frames
 from gateway.metrics import Metrics
+from gateway.polling import Polling, Socket
 from gateway.server import Server
 from gateway.settings import GatewaySettings
 from shared.http import Receive, Scope, Send, refuse
 
 LOGIN_SECONDS = 10.0
 """How long a connection may go without a session."""
+
+MOST_STRANGERS = 10_000
+"""Connections without a session that there may be; beyond it the longest waiting is closed before its time."""
 
 S = TypeVar("S")
 
@@ -49,8 +53,12 @@ class Engine(Generic[S]):
         self._server = server
         self._connections: dict[str, Connection[S]] = {}
         self._strangers: dict[str, Connection[S]] = {}  # without a session, the longest waiting first
+        self.most_strangers = MOST_STRANGERS
+        polling = Polling(
+            self._serve, post_bytes=settings.frame_bytes, find=self._open_socket, on_bad_post=self._close_bad
+        )
         self.app = Frames(
-            self._serve,
+            polling,
             polling="polling" in settings.gateway_transports,
             stuck_seconds=settings.gateway_ping_interval_seconds + settings.gateway_ping_timeout_seconds,
             on_bad_frame=metrics.bad_frames.inc,
@@ -113,6 +121,8 @@ class Engine(Generic[S]):
 
     def came(self, name: str) -> None:
         self._connections[name] = self._strangers[name] = Connection(name, time.monotonic())
+        if len(self._strangers) > self.most_strangers:
+            self.close(next(iter(self._strangers.values())), "no login")
 
     def left(self, name: str) -> None:
         self._connections.pop(name, None)
@@ -120,6 +130,19 @@ class Engine(Generic[S]):
 
     def connection(self, name: str) -> Connection[S] | None:
         return self._connections.get(name)
+
+    def _open_socket(self, name: str) -> Socket | None:
+        connection = self._connections.get(name)
+        if connection is None or connection.closing:
+            return None
+        found: Socket | None = self._server.eio.sockets.get(name)
+        return found
+
+    def _close_bad(self, name: str) -> None:
+        self._metrics.bad_frames.inc()
+        connection = self._connections.get(name)
+        if connection is not None:
+            self.close(connection, "bad packet")
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._serving() or b"sid=" in scope["query_string"]:

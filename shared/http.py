@@ -6,6 +6,7 @@ end with code 0.
 
 import asyncio
 import contextlib
+import functools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from shared.patience import PatientHttp, PatientWebSocket
+from shared.patience import Door, PatientHttp, PatientWebSocket
 from shared.settings import ListenAddress
 
 Scope = MutableMapping[str, Any]
@@ -24,6 +25,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 FRAME_BYTES = 1_000_000
 """The largest WebSocket frame that is read, unless told otherwise."""
+
+CONNECTIONS = 100
+"""For programs that watch us: far more than there are."""
 
 SHUTDOWN_SECONDS = 5
 
@@ -81,9 +85,12 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serve(app: App, listen: ListenAddress, *, frame_bytes: int = FRAME_BYTES) -> AsyncIterator[int]:
+async def serve(
+    app: App, listen: ListenAddress, *, frame_bytes: int = FRAME_BYTES, connections: int = CONNECTIONS
+) -> AsyncIterator[int]:
     """Serves while the block runs; gives the port. Raises `CannotListen`.
 
+    `connections`: the most that there may be at once.
     Leaving the block closes what is still open within a few seconds, so drain before that.
     """
     listener = await _bind(listen)
@@ -94,7 +101,7 @@ async def serve(app: App, listen: ListenAddress, *, frame_bytes: int = FRAME_BYT
         log_config=None,
         access_log=False,
         server_header=False,
-        http=PatientHttp,
+        http=functools.partial(PatientHttp, door=Door(connections)),  # type: ignore[arg-type]  # called as the class is
         ws=PatientWebSocket,
         ws_max_size=frame_bytes,
         ws_ping_interval=None,  # engine.io pings already

@@ -52,6 +52,29 @@ FRAMES_BEFORE_LOGIN = {
     "an answer numbered 0": ("430[]", Fate.IGNORED),
 }
 
+# What a client that polls posts; each closes its connection.
+PAYLOADS = {
+    "nothing": b"",
+    "no UTF-8": b"4\xff\xfe",
+    "a kind that is none": b"x",
+    "a packet of nothing": b"3\x1e",
+    "one bad packet among good ones": b'42["message",1]\x1e9\x1e42["message",2]',
+    "a binary": b"bAAAA",
+    "a binary event": b'451-["send",{"_placeholder":true,"num":0}]',
+    "a ping": b"2",
+    "a probe": b"2probe",
+    "an upgrade without a WebSocket": b"5",
+    "an open packet": b"0{}",
+    "a kind in full-width digits": "\uff14\uff10".encode(),
+    "the form of old browsers": b'd=42["message",1]',
+    "seventeen packets": b"\x1e".join([b"3"] * 17),
+    "a hundred thousand packets": b"\x1e".join([b"3"] * 100_000),
+    "brackets without end": b'42["message",' + b"[" * 400_000,
+    "more than may be said at once": b'42["message","' + b"x" * 1_000_000 + b'"]',
+    "eight megabytes": b"4" * 8_000_000,
+    "a goodbye": b"1",
+}
+
 # `{}` is the number of a callback that the gateway waits for.
 FRAMES_AFTER_LOGIN = {
     "brackets without end": ('42["message",' + "[" * 400_000, Fate.CLOSED),

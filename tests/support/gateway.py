@@ -132,7 +132,9 @@ async def in_process(**changed: Any) -> AsyncIterator[InProcess]:
         )
         loops = [tasks.create_task(_tick(gateway)), tasks.create_task(gateway.sockets.run())]
         listen = ListenAddress("127.0.0.1", 0)
-        async with serve(gateway.sockets.engine.app, listen, frame_bytes=settings.frame_bytes) as gateway.port:
+        async with serve(
+            gateway.sockets.engine.app, listen, frame_bytes=settings.frame_bytes, connections=1_000
+        ) as gateway.port:
             yield gateway
         for task in loops:
             task.cancel()
