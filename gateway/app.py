@@ -7,6 +7,7 @@ import time
 from math import ceil
 
 from gateway.core.sessions import Sessions
+from gateway.engine import MOST_STRANGERS
 from gateway.keys import KeysAway
 from gateway.link import Link
 from gateway.metrics import Metrics
@@ -16,6 +17,7 @@ from gateway.sockets import Sockets
 from gateway.tokens import Verifier
 from shared import log
 from shared.broker import Backoff
+from shared.files import raise_limit
 from shared.http import HealthApp, serve
 from shared.wire import Lease, Outcome
 
@@ -25,6 +27,9 @@ CUT_PER_TICK = 200
 
 DRAIN_PER_TICK = 20
 """At least so many, however long the drain may take: few clients need no spreading."""
+
+OWN_FILES = 200
+"""For the broker's connections, programs that watch us, keys and logs: so many stay free of clients."""
 
 GONE_SECONDS = 2.0
 FLUSH_SECONDS = 3.0
@@ -144,6 +149,8 @@ async def run(settings: GatewaySettings) -> None:
     Raises `CannotListen`, and `KeysAway` when the JWKS file holds no usable key.
     """
     stop = _signalled()
+    most = raise_limit()
+    connections = max(most - OWN_FILES, most // 2)
     verifier = Verifier(settings)
     if settings.gateway_jwks_file is not None:
         await verifier.load()
@@ -151,9 +158,13 @@ async def run(settings: GatewaySettings) -> None:
         _log.warning("demo: anyone who reaches this gateway can be anyone", listen=str(settings.gateway_listen))
     async with asyncio.TaskGroup() as tasks:
         gateway = Gateway(settings, verifier, tasks)
+        # Room for those who log in, however many do not.
+        gateway.sockets.engine.most_strangers = min(MOST_STRANGERS, connections // 2)
         async with (
             serve(gateway.admin, settings.gateway_admin_listen),
-            serve(gateway.public, settings.gateway_listen, frame_bytes=settings.frame_bytes) as port,
+            serve(
+                gateway.public, settings.gateway_listen, frame_bytes=settings.frame_bytes, connections=connections
+            ) as port,
         ):
             loops = [
                 tasks.create_task(gateway.link.run(), name="broker link"),
@@ -161,7 +172,7 @@ async def run(settings: GatewaySettings) -> None:
                 tasks.create_task(gateway.sockets.run(), name="outbox"),
                 tasks.create_task(gateway.load_keys(), name="load keys"),
             ]
-            _log.info("listening", public=str(settings.gateway_listen), port=port)
+            _log.info("listening", public=str(settings.gateway_listen), port=port, most_connections=connections)
             await stop.wait()
             await gateway.drain()
         # The HTTP servers have closed what was left, while the link could still tell the broker.
