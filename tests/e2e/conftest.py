@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -14,17 +14,19 @@ from shared.names import MESSAGES
 from tests.support.broker import virtual_host
 from tests.support.client import Client
 from tests.support.history import History
+from tests.support.load import Bound
 from tests.support.node import NodeClient, install
 from tests.support.publisher import Publisher
 from tests.support.python_client import PythonClient
+from tests.support.scene import Scene
 from tests.support.services import Service, Services
 
 ClientKind = type[NodeClient] | type[PythonClient]
 Device = Callable[..., Client]
 Pair = tuple[Service, Service]
-Bound = Callable[[str], Awaitable[None]]
 
 BOUND_SECONDS = 15.0
+USERS = 6
 
 
 @pytest.hookimpl(wrapper=True)
@@ -144,3 +146,9 @@ def bound(broker: Broker, broker_url: str) -> Bound:
             await asyncio.sleep(0.05)
 
     return wait
+
+
+@pytest.fixture
+def scene(services: Services, device: Device, alice: str, history: History, bound: Bound) -> Scene:
+    clients = [device("phone", f"{alice}.{n}", NodeClient if n % 2 else PythonClient) for n in range(USERS)]
+    return Scene(services, clients, history, bound)

@@ -5,7 +5,8 @@ from urllib.parse import quote, urlsplit
 
 from deploy.local.broker import Broker
 from deploy.local.rabbitmq import Management
-from tests.e2e.conftest import Bound, Device
+from tests.e2e.conftest import Device
+from tests.support.load import Bound
 from tests.support.services import Services
 from tests.support.tokens import token
 

@@ -16,6 +16,8 @@ from tests.support.until import until
 PAUSE_SECONDS = 0.005
 STEP_SECONDS = 0.1
 
+Bound = Callable[[str], Awaitable[None]]
+
 
 @dataclass(slots=True)
 class Load:
@@ -27,7 +29,7 @@ class Load:
     history: History
     count: int
     """Messages for each user."""
-    bound: Callable[[str], Awaitable[None]]
+    bound: Bound
     """Waits until a user's queue takes messages without a detour: the moment of first contact is not meant here."""
     _publishing: list["asyncio.Task[None]"] = field(default_factory=list)
 

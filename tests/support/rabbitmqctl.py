@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,33 @@ from deploy.local.node import Node
 _TIMEOUT_SECONDS = 60
 
 
+class Alarm(StrEnum):
+    MEMORY = "memory"
+    DISK = "disk"
+
+
 @contextmanager
-def memory_alarm(broker: Broker) -> Iterator[None]:
-    """For so long the node takes itself to be short of memory. Skips the test where the broker is not ours."""
-    _ctl(broker, "set_vm_memory_high_watermark", "absolute", "1")
+def alarm(broker: Broker, kind: Alarm) -> Iterator[None]:
+    """For so long the node takes itself to be short of memory or disk. Skips the test where the broker is not ours."""
+    begin, end = {
+        Alarm.MEMORY: (("set_vm_memory_high_watermark", "absolute", "1"), ("set_vm_memory_high_watermark", "0.6")),
+        Alarm.DISK: (("set_disk_free_limit", "1000000GB"), ("set_disk_free_limit", "1MB")),
+    }[kind]
+    rabbitmqctl(broker, *begin)
     try:
         yield
     finally:
-        _ctl(broker, "set_vm_memory_high_watermark", "0.6")
+        rabbitmqctl(broker, *end)
 
 
-def _ctl(broker: Broker, *arguments: str) -> None:
+@contextmanager
+def memory_alarm(broker: Broker) -> Iterator[None]:
+    with alarm(broker, Alarm.MEMORY):
+        yield
+
+
+def rabbitmqctl(broker: Broker, *arguments: str) -> None:
+    """Runs a command on the node. Skips the test where the broker is not ours."""
     if isinstance(broker, Container):
         code, output = broker._container.exec_run(["rabbitmqctl", *arguments])
         assert code == 0, output.decode()
@@ -36,4 +53,4 @@ def _ctl(broker: Broker, *arguments: str) -> None:
             [command, *arguments], env=broker._environment(), check=True, capture_output=True, timeout=_TIMEOUT_SECONDS
         )
     else:
-        pytest.skip("an alarm needs a RabbitMQ of the tests' own, not the one that BROKER_URL names")
+        pytest.skip("rabbitmqctl needs a RabbitMQ of the tests' own, not the one that BROKER_URL names")
