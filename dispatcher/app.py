@@ -92,6 +92,11 @@ class App:
             self._metrics.watch(name, text, lambda: read(core) if (core := self._core) is not None else 0)
 
         self._metrics.watch("broker_connected", "1 while the dispatcher serves", lambda: int(self._serving))
+        self._metrics.watch(
+            "broker_blocked",
+            "1 while the broker has an alarm (memory, disk)",
+            lambda: int(self._generation is not None and self._generation.blocked),
+        )
         of_core("partitions_owned", "Partitions whose users are served here", lambda core: len(core.owned))
         of_core("users", "Users with a session or a message here", lambda core: sum(1 for _ in core.users))
         of_core("sessions", "Sessions known here", lambda core: core.sessions)

@@ -22,14 +22,19 @@ from dispatcher.settings import Settings
 from dispatcher.settle import Flusher
 from dispatcher.tell import Teller
 from dispatcher.unrouted import REOPEN_SECONDS, Reader
-from shared import broker
+from shared import broker, log
+from shared.alarm import Alarm
 from shared.broker import BrokerAway
-from shared.names import dispatcher_inbox
+from shared.names import GATEWAYS_EXCHANGE, dispatcher_inbox
+from shared.numbered import Speaker
 from shared.publish import ConfirmedPublisher
+from shared.sidedoor import SideDoor
 
 TICK_SECONDS = 0.05
 LEAVE_SECONDS = 2.0
 """How long the channels of partitions that are given up may take to close."""
+
+_log = log.get(__name__)
 
 
 class Generation:
@@ -41,6 +46,7 @@ class Generation:
         self._metrics = metrics
         self._life = Life()
         self._connections: list[AbstractConnection] = []
+        self._alarm = Alarm()  # that of the connection that publishes
         self._link: Link | None = None
         self._reader: Reader | None = None
         self._inbox: Inbox | None = None
@@ -49,6 +55,11 @@ class Generation:
     @property
     def core(self) -> Dispatcher | None:
         return self._link.core if self._link else None
+
+    @property
+    def blocked(self) -> bool:
+        """The broker has an alarm. Acks go their own way, batches by the side door; records and moves wait."""
+        return self._alarm.on
 
     @property
     def unsettled(self) -> int:
@@ -91,11 +102,21 @@ class Generation:
 
         admin = Admin(broker.wire(self._connections[2]), settings.broker_queue_type, metrics)
         await admin.prepare()
+        alarm = self._alarm = Alarm(self._connections[1])
+        alarm.listen(self._alarm_changed)
         control, batches, records, moves = [await self._publisher() for _ in range(4)]
         recorder = Recorder(records, admin.prepare, metrics)
         flusher = Flusher()
         inbox = dispatcher_inbox(self.id)
-        teller = Teller(batches, reply=inbox, window=settings.dispatcher_window, metrics=metrics, spawn=life.spawn)
+        speaker = Speaker(
+            inbox,
+            exchange=GATEWAYS_EXCHANGE,
+            mandatory=True,
+            publisher=batches,
+            alarm=alarm,
+            side_door=SideDoor(settings, f"dispatcher {self.id}, during an alarm"),
+        )
+        teller = Teller(speaker, reply=inbox, window=settings.dispatcher_window, metrics=metrics, spawn=life.spawn)
         link = Link(
             settings=settings,
             metrics=metrics,
@@ -129,7 +150,18 @@ class Generation:
 
     async def _publisher(self) -> ConfirmedPublisher:
         with broker.calling("opening a channel"):
-            return ConfirmedPublisher(await broker.wire(self._connections[1]).channel())
+            channel = await broker.wire(self._connections[1]).channel()
+        return ConfirmedPublisher(channel, alarm=self._alarm)
+
+    def _alarm_changed(self) -> None:
+        if self._alarm.on:
+            _log.warning(
+                "the broker has an alarm and takes no messages; deliveries and acks go on more slowly, "
+                "dead letters, receipts and first messages for new users wait",
+                reason=self._alarm.reason,
+            )
+        else:
+            _log.info("the broker's alarm is over")
 
     async def _tick(self, link: Link) -> None:
         consuming = self._connections[0]

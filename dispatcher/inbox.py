@@ -10,6 +10,7 @@ from dispatcher.metrics import Metrics
 from shared import log
 from shared.broker import BrokerAway, Refused, calling
 from shared.names import CENSUS, DISPATCHERS_EXCHANGE
+from shared.numbered import Listener
 from shared.wire import Outcome, Unreadable, decode_outcomes
 
 _log = log.get(__name__)
@@ -23,6 +24,7 @@ class Inbox:
         self._metrics = metrics
         self._reported = reported
         self._warned = False
+        self._listener = Listener()
         self._channel: AbstractChannel | None = None
 
     async def open(self, connection: AbstractConnection) -> asyncio.Future[object]:
@@ -54,8 +56,10 @@ class Inbox:
                 await self._channel.basic_cancel(CENSUS)
 
     async def _on_message(self, message: DeliveredMessage) -> None:
+        if (body := self._listener.heard(message)) is None:
+            return
         try:
-            outcomes = decode_outcomes(message.body)
+            outcomes = decode_outcomes(body)
         except Unreadable as err:
             self._metrics.unreadable.inc()
             if not self._warned:

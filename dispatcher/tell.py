@@ -1,7 +1,7 @@
 """What gateways are told, many entries in one AMQP message, in order for each inbox.
 
-What was said within one turn of the event loop goes out together. A gateway that confirms slowly gets bigger
-batches rather than more of them.
+What was said within one turn of the event loop goes out together. An inbox that takes them slowly, as during an alarm
+of the broker, gets bigger batches rather than more of them.
 """
 
 import asyncio
@@ -9,20 +9,16 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 
-from pamqp.commands import Basic
-
 from dispatcher.metrics import Metrics
 from shared.broker import BrokerAway
-from shared.names import GATEWAYS_EXCHANGE
-from shared.publish import ConfirmedPublisher, PublishFailed, Returned
+from shared.numbered import Speaker
+from shared.publish import PublishFailed, Returned
 from shared.wire import Batch, Entry, Forward, encode_batch
 
 BATCH_ENTRIES = 64
 BATCH_BYTES = 256 * 1024
 BATCHES_UNDER_WAY = 2
 """How many batches one inbox may have unconfirmed; what is said meanwhile waits and goes together."""
-
-_TRANSIENT = 1
 
 
 @dataclass(slots=True)
@@ -37,14 +33,14 @@ class Teller:
 
     def __init__(
         self,
-        publisher: ConfirmedPublisher,
+        speaker: Speaker,
         *,
         reply: str,
         window: int,
         metrics: Metrics,
         spawn: Callable[[Coroutine[None, None, None], str], None],
     ) -> None:
-        self._publisher = publisher
+        self._speaker = speaker
         self._reply = reply
         self._window = window
         self._metrics = metrics
@@ -88,20 +84,14 @@ class Teller:
             entries = _cut(inbox.entries)
             inbox.under_way += 1
             body = encode_batch(Batch(self._reply, self._window, entries))
-            # The tasks reach the publisher in the order in which they are made.
+            # The tasks reach the speaker in the order in which they are made.
             self._spawn(self._publish(name, inbox, body), "batch")
             self._metrics.batches.inc()
             self._metrics.forwarded.inc(sum(isinstance(entry, Forward) for entry in entries))
 
     async def _publish(self, name: str, inbox: _Inbox, body: bytes) -> None:
         try:
-            await self._publisher.publish(
-                body,
-                Basic.Properties(delivery_mode=_TRANSIENT),
-                exchange=GATEWAYS_EXCHANGE,
-                routing_key=name,
-                mandatory=True,
-            )
+            await self._speaker.say(name, body)
         except Returned:
             self._metrics.batches_returned.inc()
             # Nothing that waits can arrive; what is said from now on is asked of the broker again.

@@ -20,9 +20,12 @@ from gateway.outbox import Outbox
 from gateway.send import NotHeld, Outgoing
 from gateway.settings import GatewaySettings
 from shared import log
+from shared.alarm import Alarm
 from shared.broker import Backoff, BrokerAway, close, connect, heartbeat_seconds, lost, silent_seconds, wire
-from shared.names import GATEWAYS_EXCHANGE, MESSAGES, gateway_inbox
-from shared.publish import ConfirmedPublisher, PublishFailed
+from shared.names import DISPATCHERS_EXCHANGE, GATEWAYS_EXCHANGE, MESSAGES, SESSIONS_EXCHANGE, gateway_inbox
+from shared.numbered import Listener, Speaker
+from shared.publish import Blocked, ConfirmedPublisher, PublishFailed
+from shared.sidedoor import SideDoor
 from shared.wire import Lease, Outcome, Unreadable, decode_batch
 
 SETUP_SECONDS = 10.0
@@ -47,6 +50,8 @@ class Link:
         self._sessions = sessions
         self._outbox: Outbox | None = None  # None while the link is down
         self._sends: ConfirmedPublisher | None = None
+        self._alarm = Alarm()  # that of the connection
+        self._side_door = SideDoor(settings, "restante gateway, during an alarm")
         self._down_since = time.monotonic()
         self._unreadable_logged = -UNREADABLE_LOG_SECONDS
         self.why_down = "connecting to the broker"
@@ -54,6 +59,11 @@ class Link:
     @property
     def up(self) -> bool:
         return self._outbox is not None
+
+    @property
+    def blocked(self) -> bool:
+        """The broker has an alarm. That does not end the link: what it carries goes on by the side door."""
+        return self._alarm.on
 
     def down_seconds(self, now: float) -> float:
         """How long it has been down; 0 while it is up."""
@@ -88,8 +98,10 @@ class Link:
         try:
             # Mandatory: an exchange confirms what it has no queue for, and `unrouted` may be missing.
             await self._sends.publish(
-                outgoing.data, properties, exchange=MESSAGES, routing_key=outgoing.to, mandatory=True
+                outgoing.data, properties, exchange=MESSAGES, routing_key=outgoing.to, mandatory=True, patient=False
             )
+        except Blocked as err:
+            raise NotHeld("the broker takes no messages at the moment: it is short of memory or disk") from err
         except (PublishFailed, BrokerAway) as err:
             raise NotHeld("the broker did not confirm the message") from err
 
@@ -121,6 +133,7 @@ class Link:
         connection = await connect(self._settings, "restante gateway")
         try:
             gone = lost(connection)
+            alarm = self._watched(connection)
             bodies: asyncio.Queue[bytes] = asyncio.Queue()
             inbox = gateway_inbox(secrets.token_hex(8))
             channels = wire(connection)
@@ -129,7 +142,7 @@ class Link:
                     incoming = await channels.channel(publisher_confirms=False)
                     await self._declare_inbox(incoming, inbox)
                     leases = await channels.channel(publisher_confirms=True, on_return_raises=True)
-                    outcomes = await channels.channel(publisher_confirms=False)
+                    outcomes = await channels.channel(publisher_confirms=True, on_return_raises=True)
                     sends = await channels.channel(publisher_confirms=True, on_return_raises=True)
                     _consume_ends(incoming, gone)
                     for channel in (incoming, leases, outcomes, sends):
@@ -145,16 +158,48 @@ class Link:
                     raise
                 # aiormq's way to say that the connection went away meanwhile. Passed on, it would end `run` unseen.
                 raise BrokerAway("the connection was closed while the link was set up") from err
-            outbox = Outbox(ConfirmedPublisher(leases), outcomes)
+            outbox = Outbox(
+                self._speaker(inbox, leases, alarm, exchange=SESSIONS_EXCHANGE, mandatory=True),
+                self._speaker(inbox, outcomes, alarm, exchange=DISPATCHERS_EXCHANGE, mandatory=False),
+                alarm,
+            )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_watch(connection, gone), name="watch the link")
                 tasks.create_task(self._read(bodies), name="read the inbox")
                 tasks.create_task(outbox.run_leases(), name="publish leases")
                 tasks.create_task(outbox.run_outcomes(), name="publish outcomes")
-                self._begin(outbox, ConfirmedPublisher(sends, timeout_seconds=SEND_SECONDS), inbox)
+                self._begin(outbox, ConfirmedPublisher(sends, timeout_seconds=SEND_SECONDS, alarm=alarm), inbox)
         finally:
             self._end()
             await close(connection)
+
+    def _watched(self, connection: AbstractConnection) -> Alarm:
+        alarm = self._alarm = Alarm(connection)
+
+        def say() -> None:
+            if alarm.on:
+                _log.warning(
+                    "the broker has an alarm and takes no messages; deliveries and confirmations go on more slowly, "
+                    "what clients send is answered `unavailable`",
+                    reason=alarm.reason,
+                )
+            else:
+                _log.info("the broker's alarm is over")
+
+        alarm.listen(say)
+        return alarm
+
+    def _speaker(
+        self, inbox: str, channel: AbstractChannel, alarm: Alarm, *, exchange: str, mandatory: bool
+    ) -> Speaker:
+        return Speaker(
+            inbox,
+            exchange=exchange,
+            mandatory=mandatory,
+            publisher=ConfirmedPublisher(channel, alarm=alarm),
+            alarm=alarm,
+            side_door=self._side_door,
+        )
 
     def _begin(self, outbox: Outbox, sends: ConfirmedPublisher, inbox: str) -> None:
         self._outbox, self._sends, self.why_down = outbox, sends, ""
@@ -173,9 +218,12 @@ class Link:
         await channel.queue_bind(inbox, GATEWAYS_EXCHANGE, inbox)
 
     async def _consume(self, channel: AbstractChannel, inbox: str, bodies: asyncio.Queue[bytes]) -> None:
+        listener = Listener()
+
         async def take(message: DeliveredMessage) -> None:
             # Nothing is awaited here: each delivery is a task of its own, and they start in order.
-            bodies.put_nowait(message.body)
+            if (body := listener.heard(message)) is not None:
+                bodies.put_nowait(body)
 
         await channel.basic_consume(inbox, take, no_ack=True)
 

@@ -1,37 +1,45 @@
-"""What a gateway tells the dispatchers: leases, confirmed and in order; outcomes, many in one message."""
+"""What a gateway tells the dispatchers: leases one by one, outcomes many in one message, each in order, confirmed."""
 
 import asyncio
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from aiormq import Channel
-from aiormq.abc import AbstractChannel
-from aiormq.exceptions import AMQPError, ChannelInvalidStateError
-from pamqp.commands import Basic
-
+from shared.alarm import Alarm
 from shared.broker import BrokerAway
-from shared.names import DISPATCHERS_EXCHANGE, SESSIONS_EXCHANGE, partition_of, sessions_queue
-from shared.publish import ConfirmedPublisher, PublishFailed, Returned
+from shared.names import partition_of, sessions_queue
+from shared.numbered import Speaker
+from shared.publish import PublishFailed, Returned
 from shared.wire import Lease, Outcome, encode_lease, encode_outcomes
 
 OUTCOMES_TOGETHER = 256
-LEASES_TOGETHER = 200
+OUTCOMES_UNDER_WAY = 4
+"""How many messages with outcomes may be unconfirmed; what clients answer meanwhile waits and goes together."""
 
-# The gateway itself remembers both: after a restart of the broker it says them again.
-_TRANSIENT = 1
+LEASES_TOGETHER = 200
 
 T = TypeVar("T")
 
 
 class Outbox:
-    """Of one connection. The two `run_` coroutines raise `BrokerAway` when something could not be told."""
+    """Of one connection. The two `run_` coroutines raise `BrokerAway` when something could not be told.
 
-    def __init__(self, leases: ConfirmedPublisher, outcomes: AbstractChannel) -> None:
-        self._lease_publisher = leases
-        self._outcome_channel = cast("Channel", outcomes)  # its abstract class lacks `wait`
+    Who reads a lease may be another one than before, so its number tells nothing, and a copy of it that comes late,
+    after an alarm, would be believed: the session could be taken for open again. So the last lease of such a session
+    is said once more when the alarm is over, behind the late copy.
+    """
+
+    def __init__(self, leases: Speaker, outcomes: Speaker, alarm: Alarm) -> None:
+        self._say_lease = leases.say
+        self._say_outcomes = outcomes.say
+        self._alarm = alarm
+        self._alarm.listen(self._say_last_leases_again)
         self._leases: asyncio.Queue[Lease] = asyncio.Queue()
         self._outcomes: asyncio.Queue[tuple[str, Outcome]] = asyncio.Queue()
+        self._free = asyncio.Semaphore(OUTCOMES_UNDER_WAY)
+        self._newest: dict[str, Lease] = {}  # by session, of those that are not confirmed
+        self._late: dict[str, Lease] = {}  # by session, the last one confirmed, where a copy may come late
 
     def announce(self, lease: Lease) -> None:
+        self._newest[lease.session] = lease
         self._leases.put_nowait(lease)
 
     def report(self, reply: str, outcome: Outcome) -> None:
@@ -43,7 +51,7 @@ class Outbox:
         await self._leases.join()
 
     async def run_leases(self) -> None:
-        """Many under way at once; the publisher keeps their order."""
+        """Many under way at once; the speaker keeps their order."""
         while True:
             leases = await _some(self._leases, LEASES_TOGETHER)
             async with asyncio.TaskGroup() as tasks:
@@ -52,41 +60,43 @@ class Outbox:
 
     async def _publish_lease(self, lease: Lease) -> None:
         try:
-            await self._lease_publisher.publish(
-                encode_lease(lease),
-                Basic.Properties(delivery_mode=_TRANSIENT),
-                exchange=SESSIONS_EXCHANGE,
-                routing_key=sessions_queue(partition_of(lease.user)),
-                mandatory=True,
-            )
+            late = await self._say_lease(sessions_queue(partition_of(lease.user)), encode_lease(lease))
         except Returned as err:
             raise BrokerAway("waiting for a dispatcher to declare the queues of sessions") from err
         except PublishFailed as err:
             raise BrokerAway(f"a lease was not taken: {err}") from err
+        if self._newest.get(lease.session) is lease:
+            del self._newest[lease.session]
+        if late or lease.session in self._late:
+            self._late[lease.session] = lease
+            self._say_last_leases_again()
         self._leases.task_done()
 
+    def _say_last_leases_again(self) -> None:
+        if self._alarm.on:
+            return
+        for session in [session for session in self._late if session not in self._newest]:
+            self.announce(self._late.pop(session))
+
     async def run_outcomes(self) -> None:
-        """Unconfirmed: what is lost with the link, the gateway answers again when it is asked again."""
-        while True:
-            by_inbox: dict[str, list[Outcome]] = {}
-            some = await _some(self._outcomes, OUTCOMES_TOGETHER)
-            for reply, outcome in some:
-                by_inbox.setdefault(reply, []).append(outcome)
-            for reply, outcomes in by_inbox.items():
-                await self._publish_outcomes(reply, outcomes)
-            for _ in some:
-                self._outcomes.task_done()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                by_inbox: dict[str, list[Outcome]] = {}
+                for reply, outcome in await _some(self._outcomes, OUTCOMES_TOGETHER):
+                    by_inbox.setdefault(reply, []).append(outcome)
+                for reply, outcomes in by_inbox.items():
+                    await self._free.acquire()
+                    tasks.create_task(self._publish_outcomes(reply, outcomes))
 
     async def _publish_outcomes(self, reply: str, outcomes: list[Outcome]) -> None:
         try:
-            await self._outcome_channel.basic_publish(
-                encode_outcomes(outcomes),
-                exchange=DISPATCHERS_EXCHANGE,
-                routing_key=reply,
-                properties=Basic.Properties(delivery_mode=_TRANSIENT),
-            )
-        except (AMQPError, ChannelInvalidStateError, ConnectionError) as err:
-            raise BrokerAway(f"outcomes could not be sent: {str(err) or type(err).__name__}") from err
+            await self._say_outcomes(reply, encode_outcomes(outcomes))
+        except PublishFailed as err:
+            raise BrokerAway(f"outcomes could not be sent: {err}") from err
+        finally:
+            self._free.release()
+        for _ in outcomes:
+            self._outcomes.task_done()
 
 
 async def _some(queue: "asyncio.Queue[T]", most: int) -> list[T]:

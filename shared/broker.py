@@ -9,12 +9,13 @@ import random
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 import aio_pika
 import aiormq
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractConnection as Wire
+from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from yarl import URL
 
 from shared.decoding import read_whatever_comes
@@ -72,8 +73,10 @@ class Backoff:
         await asyncio.sleep(self.next_seconds())
 
 
-async def connect(settings: BrokerSettings, name: str) -> AbstractConnection:
+async def connect(settings: BrokerSettings, name: str, *, heartbeat_seconds: int | None = None) -> AbstractConnection:
     """Tries every address once, from a random one on. `name` is what RabbitMQ's pages show.
+
+    `heartbeat_seconds` instead of what the URL says.
 
     Raises `BrokerAway` with the reason at each address.
     """
@@ -84,10 +87,28 @@ async def connect(settings: BrokerSettings, name: str) -> AbstractConnection:
     reasons = []
     for url in urls[start:] + urls[:start]:
         try:
-            return await _connect_one(URL(url), settings, name)
+            return await _connect_one(_with_heartbeat(URL(url), heartbeat_seconds), settings, name)
         except BrokerAway as err:
             reasons.append(str(err))
     raise BrokerAway("; ".join(reasons))
+
+
+def _with_heartbeat(url: URL, seconds: int | None) -> URL:
+    if seconds is None and "heartbeat" in url.query:
+        return url
+    return url.update_query(heartbeat=HEARTBEAT_SECONDS if seconds is None else seconds)
+
+
+class _Sockets(TransportFactory):
+    """Remembers the socket that it opens, for `abort`."""
+
+    def __init__(self, *, secure: bool) -> None:
+        self._opens = TLSTransportFactory() if secure else TCPTransportFactory()
+        self.writer: asyncio.StreamWriter | None = None
+
+    async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, self.writer = await self._opens.create(url, **kwargs)
+        return reader, self.writer
 
 
 async def _connect_one(url: URL, settings: BrokerSettings, name: str) -> AbstractConnection:
@@ -96,9 +117,8 @@ async def _connect_one(url: URL, settings: BrokerSettings, name: str) -> Abstrac
         context = None
         if url.scheme == "amqps" and settings.broker_ca_file is not None:
             context = ssl.create_default_context(cafile=settings.broker_ca_file)
-        if "heartbeat" not in url.query:
-            url = url.update_query(heartbeat=HEARTBEAT_SECONDS)
         connection = aio_pika.Connection(url, ssl_context=context, client_properties={"connection_name": name})
+        connection.kwargs["transport_factory"] = _Sockets(secure=url.scheme == "amqps")
     except (OSError, ValueError) as err:
         raise BrokerAway(f"{where}: {err}") from err
     try:
@@ -128,6 +148,18 @@ async def close(connection: AbstractConnection) -> None:
     await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_SECONDS)
     if closing.done() and not closing.cancelled():
         closing.exception()
+
+
+async def abort(connection: AbstractConnection) -> None:
+    """Ends a connection without a goodbye, for which the broker need not read. Never raises."""
+    if connection.transport is None:
+        return
+    # The reader before the socket, or aiormq logs that the broker was gone unexpectedly.
+    connection.transport.connection._reader_task.cancel()  # type: ignore[attr-defined]  # noqa: SLF001 -- no other way
+    sockets = cast("_Sockets", connection.kwargs["transport_factory"])
+    if sockets.writer is not None:
+        sockets.writer.transport.abort()
+    await close(connection)
 
 
 def wire(connection: AbstractConnection) -> Wire:
