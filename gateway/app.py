@@ -4,9 +4,9 @@ import asyncio
 import os
 import signal
 import time
-from math import ceil
 
 from gateway.core.sessions import Sessions
+from gateway.drain import send_away
 from gateway.engine import MOST_STRANGERS
 from gateway.keys import KeysAway
 from gateway.link import Link
@@ -24,9 +24,6 @@ from shared.wire import Lease, Outcome
 TICK_SECONDS = 0.25
 CUT_PER_TICK = 200
 """How many connections are closed at once when the broker stays away, so that they do not return as one."""
-
-DRAIN_PER_TICK = 20
-"""At least so many, however long the drain may take: few clients need no spreading."""
 
 OWN_FILES = 200
 """For the broker's connections, programs that watch us, keys and logs: so many stay free of clients."""
@@ -93,12 +90,17 @@ class Gateway:
         self.metrics.watch("connections", "Connections, with or without a session", lambda: len(self.sockets.engine))
         self.metrics.watch("in_flight", "Messages that clients have not answered yet", self.sessions.in_flight)
         self.metrics.watch("broker_link_up", "Whether the broker link is up", lambda: self.link.up)
+        self.metrics.watch(
+            "broker_blocked", "Whether the broker has an alarm (memory, disk)", lambda: self.link.blocked
+        )
 
     def ready(self) -> bool:
         return not self.why_not_ready()
 
     def why_not_ready(self) -> str:
-        """In a few words; empty when it is ready."""
+        """In a few words; empty when it is ready. An alarm of the broker is no reason: deliveries go on, and every
+        other gateway has it too, so that clients would have nowhere to go.
+        """
         if self.draining:
             return "draining"
         if not self.link.up:
@@ -132,11 +134,7 @@ class Gateway:
         there = engine.open_connections()
         seconds = self.settings.gateway_drain_seconds
         _log.info("draining", connections=len(there), seconds=seconds)
-        step = max(DRAIN_PER_TICK, ceil(len(there) * TICK_SECONDS / seconds))
-        for first in range(0, len(there), step):
-            for connection in there[first : first + step]:
-                engine.close(connection, "draining")
-            await asyncio.sleep(TICK_SECONDS)
+        await send_away(self.sockets, there, seconds)
         until = time.monotonic() + GONE_SECONDS
         while any(map(engine.is_here, there)) and time.monotonic() < until:  # noqa: ASYNC110 -- engine.io has no event
             await asyncio.sleep(0.05)

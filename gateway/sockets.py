@@ -116,6 +116,16 @@ class Sockets:
         self._outbox.put_nowait(send)  # after what was emitted before
         return True
 
+    def hold(self, connection: Connection) -> None:
+        """It is closed soon: what it would still be sent, the user's next session gets."""
+        if connection.session is not None:
+            self._sessions.hold(connection.session.id)
+
+    def at_rest(self, connection: Connection) -> bool:
+        """Neither side waits for an answer of the other."""
+        login = connection.session
+        return login is None or not (self._sessions.unanswered(login.id) or login.allowance.unanswered)
+
     def cut_some(self, count: int, why: str) -> int:
         """Closes up to `count` connections; returns how many."""
         found = self.engine.open_connections()[:count]

@@ -15,7 +15,7 @@ from shared.wire import Forward, Outcome, OutcomeKind
 class Session:
     """`sent` maps each emitted id to the inbox that wants its outcome; those not in `pending` are settled."""
 
-    __slots__ = ("_port", "full_since", "id", "opened_at", "pending", "rev", "ring", "sent", "user", "waiting")
+    __slots__ = ("_port", "full_since", "held", "id", "opened_at", "pending", "rev", "ring", "sent", "user", "waiting")
 
     def __init__(self, port: Port, session: str, user: str, seen: Sequence[str], opened_at: float) -> None:
         self._port = port
@@ -28,6 +28,7 @@ class Session:
         self.pending = Pending()
         self.waiting: dict[str, tuple[Forward, str]] = {}
         self.full_since: float | None = None  # None while nothing waits for room
+        self.held = False  # it is about to be closed: nothing more is emitted
 
     def forward(self, forward: Forward, reply: str, window: int, now: float) -> None:
         """A dispatcher wants this message confirmed; its outcome goes to `reply` from now on."""
@@ -39,7 +40,7 @@ class Session:
             self.pending.add(message, now)
         elif message in self.waiting:
             self.waiting[message] = (forward, reply)
-        elif self.waiting or len(self.sent) >= window:
+        elif self.held or self.waiting or len(self.sent) >= window:
             self.waiting[message] = (forward, reply)
             if self.full_since is None:
                 self.full_since = now
@@ -97,7 +98,7 @@ class Session:
         self._port.emit(self.id, forward.message, forward.event, forward.attachment)
 
     def _fill(self, window: int, now: float) -> None:
-        while self.waiting and len(self.sent) < window:
+        while self.waiting and not self.held and len(self.sent) < window:
             forward, reply = self.waiting.pop(next(iter(self.waiting)))
             self._emit(forward, reply, now)
         self.full_since = now if self.waiting else None

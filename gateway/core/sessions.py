@@ -77,6 +77,15 @@ class Sessions:
         if self._inbox is not None:
             self._port.announce(Lease(kind=LeaseKind.CLOSED, session=session, user=gone.user, rev=gone.rev + 1))
 
+    def hold(self, session: str) -> None:
+        """Emit nothing more there: its transport is closed as soon as the client has answered what it was sent."""
+        if session in self._sessions:
+            self._sessions[session].held = True
+
+    def unanswered(self, session: str) -> bool:
+        """Whether its client still has to answer anything."""
+        return session in self._sessions and bool(self._sessions[session].pending)
+
     def batch(self, batch: Batch, now: float) -> None:
         """What a dispatcher says, in its order: the order of first deliveries hangs on it (I3)."""
         self._window = batch.window

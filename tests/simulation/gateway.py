@@ -60,6 +60,17 @@ class GatewayNode(Service):
         if self.sockets.pop(session, None) is not None:
             self.core.close(session, self.world.now)
 
+    def drain(self, seconds: float) -> None:
+        """Its clients are sent nothing more, and closed one by one; then it ends, whatever state it is in."""
+        self.soon(self._drain)
+        self.world.later(seconds, self.kill)
+
+    def _drain(self) -> None:
+        for wait, (session, socket) in enumerate(self.sockets.items()):
+            self.core.hold(session)
+            self.world.later(0.2 * wait, socket.close_from_gateway)
+            self.world.later(0.2 * wait, lambda session=session: self.soon(lambda: self.socket_gone(session)))  # type: ignore[misc]  # a default argument
+
     # --- the port ------------------------------------------------------------------------
 
     def emit(self, session: str, message: str, event: bytes, attachment: bytes | None) -> None:

@@ -270,6 +270,10 @@ class World:
             return
         self.dispatchers[index] = DispatcherNode(self, f"{old.name[:2]}n{next(self._respawns)}")
         old.drain(patience)
+        gateway = self.gateways[index]
+        if gateway.alive and patience:
+            self.gateways[index] = GatewayNode(self, f"{gateway.name[:2]}n{next(self._respawns)}")
+            gateway.drain(patience)
 
     def _sever(self, connection: Connection | None) -> None:
         if connection in self.links:
