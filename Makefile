@@ -1,6 +1,7 @@
-# What a developer types. Everything it makes is in .venv (the environment) and .run (brokers, logs, secrets).
+# What a developer types. Everything it makes is in .venv (the environment), .run (brokers, logs, secrets) and, for
+# containers, deploy/.env and Docker's volume.
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock bench simulate clean
+.PHONY: help run up down test check lock bench simulate clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,10 +10,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 SOURCES := gateway dispatcher shared deploy tests
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.run ## Start a RabbitMQ, a dispatcher, a gateway and the demo page; Ctrl-C stops all
 	@exec $(BIN)/python -m deploy.local $(ARGS)
+
+up: ## Start all of it in containers, two of each service, and wait until they serve (ARGS="--scale gateway=3")
+	@exec $(PYTHON) -m deploy.containers up $(ARGS)
+
+down: ## Drain and stop what `make up` started; messages stay (ARGS=--volumes deletes them)
+	@exec $(PYTHON) -m deploy.containers down $(ARGS)
 
 test: .venv/.dev ## Run every test that this machine can run (ARGS="-k alice" for some of them)
 	@exec $(BIN)/python -m pytest $(ARGS)
