@@ -23,6 +23,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("up", help="build, start, wait until healthy")
     starting.add_argument("--scale", action="append", default=[], metavar="SERVICE=N", help="so many of a service")
+    starting.add_argument("--cluster", action="store_true", help="three RabbitMQ nodes; on the first start only")
     stopping = commands.add_parser("down", help="drain and stop; the messages stay")
     stopping.add_argument("--volumes", action="store_true", help="delete the messages too")
     arguments = parser.parse_args()
@@ -31,6 +32,11 @@ def main() -> int:
     try:
         compose.check()
         if arguments.command == "up":
+            if arguments.cluster and not env_file.choose_cluster():
+                raise NoEngine(
+                    f"{env_file.path} is of one RabbitMQ node, and its messages would not move to a cluster by "
+                    "themselves: deploy/README.md says how they do."
+                )
             up(compose, env_file, scale=arguments.scale)
         else:
             env_file.complete()  # compose reads all of its file, also to end what it started

@@ -49,7 +49,9 @@ class Compose:
         usual = self._env_file.path == self._file.with_name(".env")
         where = [] if usual else ["--env-file", str(self._env_file.path)]
         name = [] if self._project == "restante" else ["--project-name", self._project]
-        return ["docker", "compose", "--file", os.path.relpath(self._file), *where, *name, *arguments]
+        over = [self._file.with_name("compose.cluster.yaml")] if self._env_file.cluster else []
+        files = [part for file in (self._file, *over) for part in ("--file", os.path.relpath(file))]
+        return ["docker", "compose", *files, *where, *name, *arguments]
 
     def check(self) -> None:
         """Raises `NoEngine` when this machine cannot run containers."""

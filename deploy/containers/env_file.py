@@ -16,6 +16,13 @@ _HEAD = """\
 """
 
 _PORTS = {"APP_PORT": 8000, "RABBITMQ_PORT": 5672, "RABBITMQ_UI_PORT": 15672}
+_CLUSTER_PORTS = {
+    "RABBITMQ_2_PORT": 5673,
+    "RABBITMQ_2_UI_PORT": 15673,
+    "RABBITMQ_3_PORT": 5674,
+    "RABBITMQ_3_UI_PORT": 15674,
+}
+_NODES = "RABBITMQ_NODES"
 
 
 class EnvFile:
@@ -25,10 +32,22 @@ class EnvFile:
         self.path = path.resolve()
         self.definitions = self.path.parent / ".rabbitmq" / "definitions.json"
         self.moved: list[str] = []
+        self._chosen: dict[str, str] = {}
 
     @property
     def values(self) -> dict[str, str]:
         return {**self._written(), **{name: value for name, value in os.environ.items() if value}}
+
+    @property
+    def cluster(self) -> bool:
+        """Whether this installation has three RabbitMQ nodes (compose.cluster.yaml) instead of one."""
+        return {**self._chosen, **self.values}.get(_NODES) == "3"
+
+    def choose_cluster(self) -> bool:
+        """Before the first start only: one node's messages would not come along. Whether it could be done, or was."""
+        if not self.path.exists():
+            self._chosen = {_NODES: "3", "BROKER_QUEUE_TYPE": "quorum"}
+        return self.cluster
 
     def complete(self) -> None:
         """Adds a fresh secret for each that is missing, and the usual port for each, or a free one if that is taken."""
@@ -39,7 +58,7 @@ class EnvFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():
             self.path.touch(mode=0o600)
-            added.insert(0, _HEAD)
+            added = [_HEAD, *(f"{name}={value}\n" for name, value in self._chosen.items()), *added]
         with self.path.open("a", encoding="utf-8") as file:
             file.writelines(added)
 
@@ -70,7 +89,11 @@ class EnvFile:
         wanted: dict[str, Callable[[], str]] = {password_variable(account.name): _secret for account in ACCOUNTS}
         if not {"GATEWAY_JWKS_URL", "GATEWAY_JWKS_FILE"} & self.values.keys():
             wanted["GATEWAY_JWT_SECRET"] = _secret
-        return wanted | {name: self._port(name, usual) for name, usual in _PORTS.items()}
+        ports_wanted = dict(_PORTS)
+        if self.cluster:
+            wanted["RABBITMQ_ERLANG_COOKIE"] = _secret
+            ports_wanted |= _CLUSTER_PORTS
+        return wanted | {name: self._port(name, usual) for name, usual in ports_wanted.items()}
 
     def _port(self, name: str, usual: int) -> Callable[[], str]:
         def choose() -> str:

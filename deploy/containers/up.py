@@ -59,13 +59,16 @@ def _what_next(compose: Compose, env_file: EnvFile, seconds: float) -> str:
     values = env_file.values
     address = values.get("PUBLISH_ADDRESS", "127.0.0.1")
     counts = Counter(container.service for container in compose.containers())
+    nodes = ("RABBITMQ_PORT", "RABBITMQ_2_PORT", "RABBITMQ_3_PORT")[: 3 if env_file.cluster else 1]
+    account = f"amqp://publisher:{values['PUBLISHER_PASSWORD']}"
+    publishers = ",".join(f"{account}@{address}:{values[node]}/restante" for node in nodes)
     publish = join(compose.command("run", "--rm", "publisher", "publish", "alice", '{"hello": "world"}'))
     listen = join(compose.command("run", "--rm", "client", "listen", "alice"))
     return f"""
 restante is up after {seconds:.0f} s: {counts["gateway"]} gateways, {counts["dispatcher"]} dispatchers.
 
   clients     http://{address}:{values["APP_PORT"]}/   (Socket.IO, long-polling too)
-  publishers  amqp://publisher:{values["PUBLISHER_PASSWORD"]}@{address}:{values["RABBITMQ_PORT"]}/restante
+  publishers  {publishers}
   RabbitMQ    http://{address}:{values["RABBITMQ_UI_PORT"]}/   operator / {values["OPERATOR_PASSWORD"]}
 
 Try it: publish to alice, who is away; then be alice.
