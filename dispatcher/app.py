@@ -28,7 +28,7 @@ class App:
         self._settings = settings
         self._metrics = Metrics()
         self._generation: Generation | None = None
-        self._serving = False
+        self._serving = self._draining = False
         self._why = "connecting to the broker"
         self._watch()
 
@@ -70,7 +70,7 @@ class App:
                 await asyncio.wait({stopping}, timeout=pause)
 
     async def _drain(self, generation: Generation, running: "asyncio.Task[None]") -> None:
-        self._serving, self._why = False, "draining"
+        self._serving, self._draining, self._why = False, True, "draining"
         _log.info("draining", unsettled=generation.unsettled)
         await generation.drain(self._settings.dispatcher_drain_seconds)
         _log.info("leaving; what is not confirmed goes back to its queue", unsettled=generation.unsettled)
@@ -98,6 +98,7 @@ class App:
             lambda: int(self._generation is not None and self._generation.blocked),
         )
         of_core("partitions_owned", "Partitions whose users are served here", lambda core: len(core.owned))
+        self._metrics.watch_partitions(lambda n: (core := self._core) is not None and n in core.owned)
         of_core("users", "Users with a session or a message here", lambda core: sum(1 for _ in core.users))
         of_core("sessions", "Sessions known here", lambda core: core.sessions)
         of_core("in_flight", "Messages that wait for a confirmation", lambda core: core.in_flight)
@@ -105,7 +106,8 @@ class App:
 
     @property
     def _core(self) -> Dispatcher | None:
-        return self._generation.core if self._serving and self._generation is not None else None
+        serves = self._generation is not None and (self._serving or self._draining)
+        return self._generation.core if serves and self._generation is not None else None
 
 
 async def run(settings: Settings) -> None:

@@ -20,7 +20,6 @@ from shared.broker import BrokerAway
 from shared.names import sessions_queue, user_queue
 from shared.sidedoor import body_of
 
-LEASES_TAG = "leases"
 _USER_TAG = "user."
 
 
@@ -45,10 +44,14 @@ class _Cancel:
 
 
 class Lane:
-    """`unsettled` holds the tags of user deliveries that were neither acked nor nacked."""
+    """`unsettled` holds the tags of user deliveries that were neither acked nor nacked.
 
-    def __init__(self, partition: int, window: int, facts: LaneFacts, flusher: Flusher) -> None:
+    `name` is what the broker shows as the owner of the partition.
+    """
+
+    def __init__(self, partition: int, name: str, window: int, facts: LaneFacts, flusher: Flusher) -> None:
         self.partition = partition
+        self._name = name
         self.unsettled: set[int] = set()
         self._window = window
         self._facts = facts
@@ -99,7 +102,7 @@ class Lane:
             channel.closing.add_done_callback(self._on_closed)
             channel.on_consumer_cancel_callbacks.add(self._on_cancelled_by_broker)
             await channel.basic_consume(
-                sessions_queue(self.partition), self._on_lease, consumer_tag=LEASES_TAG
+                sessions_queue(self.partition), self._on_lease, consumer_tag=self._name
             )  # before qos: leases have no window
             await channel.basic_qos(prefetch_count=self._window)
             entered()
@@ -154,7 +157,7 @@ class Lane:
     def _cancelled_by_broker(self, consumer_tag: str) -> None:
         if self._over:
             return
-        if consumer_tag == LEASES_TAG:
+        if consumer_tag == self._name:
             self._lose("its queue of leases is gone")
             self._orders.put_nowait(None)
             return

@@ -118,6 +118,7 @@ class Generation:
         )
         teller = Teller(speaker, reply=inbox, window=settings.dispatcher_window, metrics=metrics, spawn=life.spawn)
         link = Link(
+            name=inbox,
             settings=settings,
             metrics=metrics,
             life=life,

@@ -38,6 +38,7 @@ class Link:
     def __init__(
         self,
         *,
+        name: str,
         settings: Settings,
         metrics: Metrics,
         life: Life,
@@ -48,6 +49,7 @@ class Link:
         flusher: Flusher,
         teller: Teller,
     ) -> None:
+        self._name = name
         self._window = settings.dispatcher_window
         self._metrics = metrics
         self._life = life
@@ -153,7 +155,7 @@ class Link:
             lane.take_no_more()
 
     def enter(self, partition: int) -> None:
-        lane = self._lanes[partition] = Lane(partition, self._window, self, self._flusher)
+        lane = self._lanes[partition] = Lane(partition, self._name, self._window, self, self._flusher)
         self._life.spawn(self._run(lane), f"partition {partition}")
 
     def leave(self, partition: int) -> None:

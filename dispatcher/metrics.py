@@ -1,8 +1,11 @@
 """What the dispatcher counts, under the names that operators see."""
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from shared.names import PARTITIONS
 
 
 class Metrics:
@@ -32,3 +35,10 @@ class Metrics:
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A gauge whose value is asked for when it is read."""
         Gauge(f"restante_{name}", text, registry=self.registry).set_function(read)
+
+    def watch_partitions(self, owned: Callable[[int], bool]) -> None:
+        """One gauge for each partition: over all dispatchers each should sum up to 1."""
+        text = "1 where the partition's users are served"
+        gauge = Gauge("restante_partition_owned", text, ["partition"], registry=self.registry)
+        for partition in range(PARTITIONS):
+            gauge.labels(str(partition)).set_function(partial(owned, partition))

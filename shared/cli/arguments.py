@@ -41,4 +41,5 @@ def json_value(text: str) -> Any:
 
 
 User = Annotated[str, typer.Argument(metavar="USER", parser=user_id, help="A user id.")]
+MaybeUser = Annotated[str | None, typer.Argument(metavar="[USER]", parser=user_id, help="A user id.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object on each line.")]

@@ -1,4 +1,4 @@
-"""`restante inspect`: where a user's messages are and who serves them, without taking any of them.
+"""`restante inspect USER`: where a user's messages are and who serves them, without taking any of them.
 
 Never by basic.get: it would take a message from the middle of a queue that a dispatcher consumes.
 """
@@ -9,9 +9,10 @@ from typing import Any
 
 from rich.text import Text
 
-from shared.cli.arguments import AsJson, User
+from shared.cli.arguments import AsJson, MaybeUser
 from shared.cli.link import Depth, broker
 from shared.cli.management import Management, Silent
+from shared.cli.owners import look
 from shared.cli.printing import facts, plural, show, visible
 from shared.cli.surroundings import CommandSettings, settings
 from shared.names import CENSUS, UNROUTED, partition_of, sessions_queue, user_queue
@@ -37,9 +38,13 @@ class Findings:
     management: str | None = None
 
 
-def inspect(user: User, *, as_json: AsJson = False) -> None:
-    """Show where USER's messages are, and which dispatcher serves them."""
+def inspect(user: MaybeUser = None, *, as_json: AsJson = False) -> None:
+    """Show where USER's messages are and which dispatcher serves them; without USER, who owns which partitions."""
     config = settings()
+    if user is None:
+        overview = asyncio.run(look(config))
+        show(overview.answer(), overview.shown(), as_json=as_json)
+        return
     findings = asyncio.run(_find(config, user))
     show(asdict(findings), facts(*_rows(findings)), as_json=as_json)
 

@@ -45,13 +45,13 @@ class Management:
         """Raises `Silent`. Empty: there is no such queue."""
         return await self._get(f"/api/queues/{self._host}/{quote(name, safe='')}")
 
-    async def queues(self, prefix: str) -> list[dict[str, Any]]:
+    async def queues(self, prefix: str, columns: str = COLUMNS) -> list[dict[str, Any]]:
         """All whose names begin so. Raises `Silent`."""
         name = quote(f"^{re.escape(prefix)}", safe="")
         found: list[dict[str, Any]] = []
         page = pages = 1
         while page <= pages:
-            path = f"/api/queues/{self._host}?page={page}&page_size={PAGE}&use_regex=true&name={name}&columns={COLUMNS}"
+            path = f"/api/queues/{self._host}?page={page}&page_size={PAGE}&use_regex=true&name={name}&columns={columns}"
             answer = await self._get(path)
             if "items" not in answer:
                 raise Silent(f"{self._base} lists no queues")

@@ -55,7 +55,7 @@ def test_every_command_has_help_with_the_exit_codes(command: str) -> None:
         ("dead-letters requeue --all --user alice", "say which"),
         ("dead-letters list --reason boredom", "boredom"),
         ("forget alice --json", "--yes"),
-        ("inspect", "Missing argument"),
+        ("inspect a/b", "no user id"),
         ("dance", "No such command"),
     ],
 )
