@@ -40,17 +40,18 @@ def memory_alarm(broker: Broker) -> Iterator[None]:
         yield
 
 
-def rabbitmqctl(broker: Broker, *arguments: str) -> None:
-    """Runs a command on the node. Skips the test where the broker is not ours."""
+def rabbitmqctl(broker: Broker, *arguments: str) -> str:
+    """Runs a command on the node; what it printed. Skips the test where the broker is not ours."""
     if isinstance(broker, Container):
         code, output = broker._container.exec_run(["rabbitmqctl", *arguments])
         assert code == 0, output.decode()
-    elif isinstance(broker, Node):
+        return str(output.decode())
+    if isinstance(broker, Node):
         command = broker._server.resolve().with_name("rabbitmqctl")
         if not command.exists():  # Debian's server in sbin is a wrapper; the real commands are here
             command = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
-        subprocess.run(
+        ran = subprocess.run(
             [command, *arguments], env=broker._environment(), check=True, capture_output=True, timeout=_TIMEOUT_SECONDS
         )
-    else:
-        pytest.skip("rabbitmqctl needs a RabbitMQ of the tests' own, not the one that BROKER_URL names")
+        return ran.stdout.decode()
+    pytest.skip("rabbitmqctl needs a RabbitMQ of the tests' own, not the one that BROKER_URL names")
