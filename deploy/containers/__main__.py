@@ -1,4 +1,4 @@
-"""`python -m deploy.containers up|down`, which is what `make up` and `make down` run."""
+"""`python -m deploy.containers up|upgrade|down`, which is what `make up`, `make upgrade` and `make down` run."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from deploy.containers.engine import Compose, NoEngine
 from deploy.containers.env_file import EnvFile
 from deploy.containers.up import up
+from deploy.containers.upgrade import upgrade
 
 FOLDER = Path(__file__).parents[1]
 
@@ -24,6 +25,7 @@ def main() -> int:
     starting = commands.add_parser("up", help="build, start, wait until healthy")
     starting.add_argument("--scale", action="append", default=[], metavar="SERVICE=N", help="so many of a service")
     starting.add_argument("--cluster", action="store_true", help="three RabbitMQ nodes; on the first start only")
+    commands.add_parser("upgrade", help="build, then replace gateways and dispatchers one by one, drained")
     stopping = commands.add_parser("down", help="drain and stop; the messages stay")
     stopping.add_argument("--volumes", action="store_true", help="delete the messages too")
     arguments = parser.parse_args()
@@ -38,6 +40,9 @@ def main() -> int:
                     "themselves: deploy/README.md says how they do."
                 )
             up(compose, env_file, scale=arguments.scale)
+        elif arguments.command == "upgrade":
+            replaced = upgrade(compose, env_file)
+            print(f"\nUpgraded: {replaced} containers replaced.")
         else:
             env_file.complete()  # compose reads all of its file, also to end what it started
             compose.down(volumes=arguments.volumes)

@@ -22,6 +22,7 @@ IMAGES = {
 
 _OLDEST_COMPOSE = (2, 24)
 _LAST_LINES = 15
+_HASH_LABEL = "com.docker.compose.config-hash"
 
 
 class NoEngine(Exception):
@@ -143,23 +144,64 @@ class Compose:
             raise NoEngine(f"{failed}:\n{_last(done.stderr)}")
         return done.stdout
 
+    def outdated(self, service: str) -> list[str]:
+        """Its containers, oldest first, that are not of the image or the settings that a new one would have."""
+        (said,) = self._run("config", "--hash", service, failed="Compose").splitlines()
+        wanted = [_docker("image", "inspect", "--format", "{{.Id}}", self._image(service)), said.split()[1]]
+        shown = f'{{{{.Created}}}} {{{{.Image}}}} {{{{index .Config.Labels "{_HASH_LABEL}"}}}} {{{{.Name}}}}'
+        names = [container.name for container in self.containers() if container.service == service]
+        found = sorted(_docker("inspect", "--format", shown, name).split() for name in names)
+        return [name.removeprefix("/") for _, *made_of, name in found if made_of != wanted]
+
+    def start_more(self, service: str, counts: dict[str, int]) -> None:
+        """So that there are `counts` of each. What runs is left as it is."""
+        scaled = [part for name, count in counts.items() for part in ("--scale", f"{name}={count}")]
+        self._run("up", "--detach", "--no-build", "--no-recreate", *scaled, service, failed="Not started")
+
+    def drain(self, name: str) -> int:
+        """Ends a container, within its grace, and removes it. Its exit code."""
+        _docker("stop", name)
+        code = int(_docker("inspect", "--format", "{{.State.ExitCode}}", name))
+        self.remove(name)
+        return code
+
+    def remove(self, name: str) -> None:
+        _docker("rm", "--force", "--volumes", name)
+
+    def state(self, name: str) -> str:
+        """Its health; `exited` and the like if it does not run."""
+        return _docker(
+            "inspect",
+            "--format",
+            '{{if eq .State.Status "running"}}{{.State.Health.Status}}{{else}}{{.State.Status}}{{end}}',
+            name,
+        )
+
+    def _image(self, service: str) -> str:
+        image: str = json.loads(self._run("config", "--format", "json", failed="Compose"))["services"][service]["image"]
+        return image
+
     def _why(self) -> str:
         """The end of the log of whatever is not well."""
         ill = [container for container in self.containers() if container.state not in ("healthy", "running", "created")]
-        logs = []
-        for container in ill[:2]:
-            log = subprocess.run(
-                ["docker", "logs", "--tail", str(_LAST_LINES), container.name],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                check=False,
-            )
-            logs.append(f"-- {container.name} ({container.state}):\n{log.stdout.rstrip()}")
-        return "\n".join(logs)
+        return "\n".join(f"-- {one.name} ({one.state}):\n{self.last_lines(one.name)}" for one in ill[:2])
+
+    def last_lines(self, name: str) -> str:
+        """The end of a container's log."""
+        command = ["docker", "logs", "--tail", str(_LAST_LINES), name]
+        log = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return log.stdout.rstrip()
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "RABBITMQ_DEFINITIONS": str(self._env_file.definitions)}
+
+
+def _docker(*arguments: str) -> str:
+    """What it prints. Raises `NoEngine`."""
+    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NoEngine(f"docker {arguments[0]}: {_last(done.stderr)}")
+    return done.stdout.strip()
 
 
 def _last(text: str) -> str:

@@ -20,17 +20,22 @@ def up(compose: Compose, env_file: EnvFile, *, scale: list[str]) -> None:
         say(f"Secrets made: {env_file.path}")
     for line in env_file.moved:
         say(line)
-    changed = env_file.write_definitions()
-    there = any(container.service == "rabbitmq" and container.state in _WELL for container in compose.containers())
+    load_definitions(compose, env_file)
     for image in compose.get_images():
         say(f"Pulling {image} ...")
     say("Building the image (some seconds, half a minute the first time) ...")
     compose.build()
     _start(compose, scale, began)
+    say(_what_next(compose, env_file, time.monotonic() - began))
+
+
+def load_definitions(compose: Compose, env_file: EnvFile) -> None:
+    """Writes them for a RabbitMQ that starts, and has one that runs already load what has changed."""
+    changed = env_file.write_definitions()
+    there = any(container.service == "rabbitmq" and container.state in _WELL for container in compose.containers())
     if changed and there:
         say("Accounts and policies have changed: RabbitMQ loads them.")
         compose.run_in("rabbitmq", "rabbitmqctl", "import_definitions", "/etc/rabbitmq/restante.json")
-    say(_what_next(compose, env_file, time.monotonic() - began))
 
 
 def _start(compose: Compose, scale: list[str], began: float) -> None:
