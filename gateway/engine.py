@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+from urllib.parse import parse_qs
 
-from gateway.frames import Frames
+from gateway.frames import LINE, Frames
+from gateway.line import Line, Patience
 from gateway.metrics import Metrics
 from gateway.polling import Polling, Socket
 from gateway.server import Server
@@ -23,15 +25,20 @@ LOGIN_SECONDS = 10.0
 MOST_STRANGERS = 10_000
 """Connections without a session that there may be; beyond it the longest waiting is closed before its time."""
 
+FLOOD = "too many frames"
+UNREAD = "does not read"
+
 S = TypeVar("S")
 
 
 @dataclass(slots=True, eq=False)
 class Connection(Generic[S]):
-    """`session` is None until the client has logged in, and again after it has logged out."""
+    """`session` is None until the client has logged in, and again after it has logged out; `line` while it polls."""
 
     id: str
     since: float
+    patience: Patience
+    line: Line | None = None
     session: S | None = None
     closing: bool = False
 
@@ -61,8 +68,11 @@ class Engine(Generic[S]):
             polling,
             polling="polling" in settings.gateway_transports,
             stuck_seconds=settings.gateway_ping_interval_seconds + settings.gateway_ping_timeout_seconds,
+            sends_per_second=settings.gateway_send_per_second,
             on_bad_frame=metrics.bad_frames.inc,
+            on_flood=metrics.cut.labels(FLOOD).inc,
         )
+        self._sends_per_second = settings.gateway_send_per_second
 
     def close(self, connection: Connection[S], why: str) -> None:
         """Sends what is queued, then closes. Idempotent. `why` is counted: one of a few fixed reasons."""
@@ -72,11 +82,27 @@ class Engine(Generic[S]):
             return
         connection.closing = True
         self._metrics.cut.labels(why).inc()
+        if connection.line is not None:
+            connection.line.ends(time.monotonic())
         if socket.upgraded:
             socket.queue.put_nowait(None)  # engine.io's own sign for the writer to flush, close and end
         else:
             # A polling client learns it from the next poll's answer.
             self._tasks.create_task(socket.close(wait=False, reason=self._server.eio.reason.SERVER_DISCONNECT))
+
+    def spend(self, name: str) -> None:
+        """The client said something that leads to nothing: it may do so a limited number of times."""
+        connection = self._connections.get(name)
+        if connection is not None and not connection.patience.take(time.monotonic()):
+            self.close(connection, FLOOD)
+
+    def abort(self, name: str) -> None:
+        """More is queued for the client than one that reads can owe: the end, without what is queued."""
+        connection = self._connections.get(name)
+        if connection is not None and not connection.closing:
+            self.close(connection, UNREAD)
+            if connection.line is not None:
+                connection.line.abort()
 
     def is_here(self, connection: Connection[S]) -> bool:
         """Until engine.io says that it is gone."""
@@ -106,7 +132,7 @@ class Engine(Generic[S]):
         """Several times a second: ends those who do not log in or do not read. `now` is monotonic."""
         stuck = self.app.abort_stuck(now)
         if stuck:
-            self._metrics.cut.labels("does not read").inc(stuck)
+            self._metrics.cut.labels(UNREAD).inc(stuck)
         while self._strangers:
             connection = next(iter(self._strangers.values()))
             if now - connection.since < LOGIN_SECONDS:
@@ -119,13 +145,18 @@ class Engine(Generic[S]):
 
     # --- what the server tells ------------------------------------------------------------
 
-    def came(self, name: str) -> None:
-        self._connections[name] = self._strangers[name] = Connection(name, time.monotonic())
+    def came(self, name: str, scope: Scope) -> None:
+        now = time.monotonic()
+        connection = Connection[S](name, now, Patience(self._sends_per_second, now))
+        self._connections[name] = self._strangers[name] = connection
+        self._attach(connection, scope)
         if len(self._strangers) > self.most_strangers:
             self.close(next(iter(self._strangers.values())), "no login")
 
     def left(self, name: str) -> None:
-        self._connections.pop(name, None)
+        connection = self._connections.pop(name, None)
+        if connection is not None and connection.line is not None:
+            connection.line.ends(time.monotonic())
         self._strangers.pop(name, None)
 
     def connection(self, name: str) -> Connection[S] | None:
@@ -144,8 +175,16 @@ class Engine(Generic[S]):
         if connection is not None:
             self.close(connection, "bad packet")
 
+    def _attach(self, connection: Connection[S], scope: Scope) -> None:
+        line = scope.get(LINE)
+        if isinstance(line, Line):
+            connection.line, connection.patience = line, line.patience
+
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._serving() or b"sid=" in scope["query_string"]:
+            upgraded = self._connections.get(parse_qs(scope["query_string"].decode("latin-1")).get("sid", [""])[0])
+            if upgraded is not None:
+                self._attach(upgraded, scope)
             await self._server.handle_request(scope, receive, send)  # what it returns is no ASGI matter
         else:
             # At the door, because a client that is let in and closed comes back at once, again and again; one

@@ -14,14 +14,17 @@ import socketio
 from gateway.packets import BadPacket, RawPacket, answer, arguments
 from gateway.settings import GatewaySettings
 from gateway.tokens import Code, Refusal
+from gateway.unread import Unread
+from shared.http import Scope
 
 NUMBERS = 10**12
+_ANSWER = "3"
 
 
 class Handlers(Protocol):
     """Who is told. `connection` is engine.io's id of it, `session` Socket.IO's of the client logged in on it."""
 
-    def came(self, connection: str) -> None: ...
+    def came(self, connection: str, scope: Scope) -> None: ...
     def left(self, connection: str) -> None: ...
     def is_open(self, connection: str) -> bool:
         """False once its close has begun: nothing is to be written any more."""
@@ -36,16 +39,23 @@ class Handlers(Protocol):
     def said(self, session: str, number: int | None, said: list[bytes]) -> None:
         """An event; `number` asks for an answer. Raises `BadPacket`."""
 
+    def in_vain(self, connection: str) -> None:
+        """It said something that costs us work and leads to nothing, or that its WebSocket does not count."""
+
+    def unread(self, connection: str) -> None:
+        """More waits to be read by it than can be."""
+
     def failed(self, connection: str, err: Exception) -> None:
         """Something that it said could not be borne."""
 
 
 class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # it has no types
-    """`connected` hears of every session whose CONNECT has been answered."""
+    """`connected` hears of every session whose CONNECT has been answered, `unasked` of answers to nothing."""
 
-    def __init__(self, connected: Callable[[str], None]) -> None:
+    def __init__(self, connected: Callable[[str], None], unasked: Callable[[str], None]) -> None:
         super().__init__()
         self._connected = connected
+        self._unasked = unasked
         # The stock client sends a callback that its application calls late over the connection it has by then,
         # with the number of the old one. So no two sessions share numbers, of two gateways neither.
         self._numbers = itertools.count(secrets.randbelow(NUMBERS))
@@ -66,8 +76,10 @@ class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # it has no types
             raise BadPacket("a callback without its number")
         answered = answer(data)
         callback = self.callbacks.get(sid, {}).pop(id, None)
-        if callback is not None:  # else a second answer, or one to nothing: it changes nothing
+        if callback is not None:
             callback(answered)
+        else:  # a second one, or one to nothing: it changes nothing
+            self._unasked(sid or "")
 
 
 class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
@@ -78,13 +90,14 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
         self.namespace = settings.gateway_namespace
         self._to = handlers
         super().__init__(
-            client_manager=_Manager(handlers.logged_in),
+            client_manager=_Manager(handlers.logged_in, self._unasked),
             serializer=RawPacket,
             async_handlers=False,
             async_mode="asgi",
             namespaces=[self.namespace],
             **engine,
         )
+        self.eio.create_queue = Unread
         self.on("connect", self._connect, namespace=self.namespace)
         self.on("disconnect", lambda sid, _reason: handlers.logged_out(sid), namespace=self.namespace)
 
@@ -111,6 +124,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
         found = self.manager.eio_sid_from_sid(session, self.namespace)
         return None if found is None else str(found)
 
+    def _unasked(self, session: str) -> None:
+        connection = self.connection_of(session)
+        if connection is not None:
+            self._to.in_vain(connection)
+
     # --- what the library calls -----------------------------------------------------------
 
     async def _connect(self, sid: str, _environ: object, auth: str | None) -> None:
@@ -123,11 +141,16 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
         if refusal is not None:
             raise socketio.exceptions.ConnectionRefusedError(refusal.code, _data(refusal))
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: object) -> None:
+    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
-        self._to.came(eio_sid)
+        self._to.came(eio_sid, environ["asgi.scope"])
 
     async def _handle_eio_message(self, eio_sid: str, data: object) -> None:
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and not socket.upgraded and not str(data).startswith(_ANSWER):
+            self._to.in_vain(eio_sid)
+            if not self._to.is_open(eio_sid):
+                return
         try:
             await super()._handle_eio_message(eio_sid, data)
         except Exception as err:  # noqa: BLE001 -- a fault stays with the client that met it
@@ -147,6 +170,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
         # A refusal queued behind the end of a transport is sent all the same if a ping stands before that.
         if self._to.is_open(eio_sid):
             await super()._send_packet(eio_sid, pkt)
+            socket = self.eio.sockets.get(eio_sid)
+            if socket is not None and socket.queue.is_too_much():
+                self._to.unread(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str, data: str | None) -> None:
         detail = ""

@@ -14,6 +14,7 @@ from gateway.server import Server
 from gateway.settings import GatewaySettings
 from gateway.tokens import Claims, Code, Refusal, Verifier
 from shared import log
+from shared.http import Scope
 
 LONGEST_TIMER_SECONDS = 86_400.0
 
@@ -135,8 +136,8 @@ class Sockets:
 
     # What the server tells: connections come and go.
 
-    def came(self, connection: str) -> None:
-        self.engine.came(connection)
+    def came(self, connection: str, scope: Scope) -> None:
+        self.engine.came(connection, scope)
 
     def left(self, connection: str) -> None:
         self.engine.left(connection)
@@ -144,6 +145,12 @@ class Sockets:
     def is_open(self, connection: str) -> bool:
         found = self.engine.connection(connection)
         return found is not None and self.engine.is_open(found)
+
+    def in_vain(self, connection: str) -> None:
+        self.engine.spend(connection)
+
+    def unread(self, connection: str) -> None:
+        self.engine.abort(connection)
 
     def failed(self, connection: str, err: Exception) -> None:
         found = self.engine.connection(connection)

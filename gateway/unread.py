@@ -1,0 +1,44 @@
+"""What engine.io keeps for a client until it is written: counted, because engine.io itself has no bound for it.
+
+A client that reads is sent no more messages than the window holds before it confirms. One that confirms what it has
+not read, or asks without reading the answers, has no end to its queue otherwise.
+"""
+
+import asyncio
+from typing import Any
+
+MESSAGES = 128
+"""The largest window that can be set."""
+
+OTHER_CHARACTERS = 1_000_000
+"""Answers to what it asked for, mostly."""
+
+
+class Unread(asyncio.Queue[Any]):
+    """Of one connection. Packets of engine.io, and None for its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._messages = 0
+        self._other_characters = 0
+
+    def is_too_much(self) -> bool:
+        return self._messages > MESSAGES or self._other_characters > OTHER_CHARACTERS
+
+    def _put(self, item: Any) -> None:
+        super()._put(item)
+        self._count(item, 1)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self._count(item, -1)
+        return item
+
+    def _count(self, item: Any, sign: int) -> None:
+        data = getattr(item, "data", None)
+        if not isinstance(data, str):
+            return  # the end, a ping, or the body that follows a binary message
+        if data[:1] in ("2", "5"):  # an event, of Socket.IO
+            self._messages += sign
+        else:
+            self._other_characters += sign * len(data)
