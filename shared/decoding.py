@@ -1,17 +1,19 @@
 """Lets pamqp read every message that a broker accepts.
 
-The broker passes short strings on as bytes, but pamqp insists on UTF-8 and on years up to 9999, and its error
-ends the connection: one message with a Latin-1 `type` or routing key, or a timestamp in microseconds, would
-come back to whoever consumes its queue and end every connection again, for ever.
+The broker passes properties on as bytes, but pamqp insists on UTF-8, on years up to 9999 and on flags that mean
+something, and its error ends the connection: one message with a Latin-1 `type` or routing key, a timestamp in
+microseconds, or a flag that no property has, would come back to whoever consumes its queue and end every connection
+again, for ever.
 """
 
 import struct
 from datetime import datetime
 
-from pamqp import decode
+from pamqp import decode, header
 from pamqp.common import FieldTable
 
 SHORT_STRING_BYTES = 255
+PROPERTY_BITS = 0xFFFC
 UNREADABLE = "unreadable"
 """The header that holds, as bytes, a header table that cannot be read."""
 
@@ -21,6 +23,7 @@ def read_whatever_comes() -> None:
     decode.METHODS["shortstr"] = short_string
     decode.METHODS["timestamp"] = decode.TABLE_MAPPING[b"T"] = timestamp
     decode.METHODS["table"] = header_table
+    header.ContentHeader._get_flags = staticmethod(flags)  # type: ignore[assignment]  # noqa: SLF001 -- no other place
 
 
 def short_string(value: bytes) -> tuple[int, str]:
@@ -41,9 +44,14 @@ def timestamp(value: bytes) -> tuple[int, datetime | None]:
         return 8, None
 
 
+def flags(value: bytes) -> tuple[int, int]:
+    """Which properties follow. The broker ignores the two bits that stand for none; pamqp takes one for more flags."""
+    return 2, decode.short_uint(value)[1] & PROPERTY_BITS
+
+
 def header_table(value: bytes) -> tuple[int, FieldTable]:
     try:
         return decode.field_table(value)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, ArithmeticError, LookupError):
         end: int = 4 + struct.unpack_from(">I", value)[0]
         return end, {UNREADABLE: bytearray(value[4:end])}

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from pamqp import body, commands, header
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
 from deploy.local.broker import Broker
-from shared.names import MESSAGES, UNROUTED, user_queue
-from tests.integration.contract.wire import Received, Wire
+from shared.names import UNROUTED, user_queue
 from tests.support.broker import virtual_host
+from tests.support.hostile_publisher import Hostile, Raw
 from tests.support.lasting import Lasting, lasting
 from tests.support.services import Services
 from tests.support.until import until
@@ -51,52 +50,10 @@ async def post(running: Lasting) -> AsyncIterator[Lasting]:
     assert "Traceback" not in running.log(), running.log()[-4000:]
 
 
-class Raw(Basic.Properties):
-    """Properties as they are on the wire, which no library would write."""
-
-    def __init__(self, flags: int, written: bytes) -> None:
-        super().__init__()
-        self._written = struct.pack(">H", flags) + written
-
-    def marshal(self) -> bytes:
-        return self._written
-
-
-class Hostile:
-    """A publisher that writes its own frames. `refused` is what the broker closed its channel for."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._confirmed = 0
-        self._published = 0
-        self.refused = ""
-        wire.receivers[1] = self._hear
-
-    async def publish(self, user: str, said: bytes, properties: Basic.Properties) -> None:
-        """Returns when the broker holds it, or has closed the channel."""
-        if not self._published:
-            self._wire.write(1, commands.Channel.Open(), commands.Confirm.Select())
-        self._published += 1
-        self._wire.write(1, Basic.Publish(0, MESSAGES, user), header.ContentHeader(0, len(said), properties))
-        for at in range(0, len(said), 100_000):
-            self._wire.write(1, body.ContentBody(said[at : at + 100_000]))
-        await until(
-            lambda: self._confirmed == self._published or self.refused or self._wire.lost.is_set(), "the broker's word"
-        )
-
-    def _hear(self, received: Received) -> None:
-        match received:
-            case Basic.Ack(delivery_tag=tag):
-                self._confirmed = max(self._confirmed, tag or 0)
-            case commands.Channel.Close(reply_text=text):
-                self.refused = text or "closed"
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def mallory(running: Lasting) -> AsyncIterator[Hostile]:
-    wire = await Wire.open(running.services.broker_url)
-    yield Hostile(wire)
-    await wire.close()
+    async with Hostile(running.services.broker_url) as publisher:
+        yield publisher
 
 
 def short(text: bytes) -> bytes:
@@ -150,6 +107,7 @@ DELIVERED = {
     "a receipt for an address without end": (props(reply_to="x" * 255, correlation_id="y" * 255), b"1"),
     "a receipt for no UTF-8": (Raw(1 << 9, short(b"\xff\xfe")), b"1"),
     "the direct reply": (props(reply_to="amq.rabbitmq.reply-to.x"), b"1"),
+    "flags that no property has": (Raw(TYPE | 3, short(b"t")), b"1"),
     "the highest priority": (props(priority=255), b"1"),
 }
 

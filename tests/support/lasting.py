@@ -18,7 +18,7 @@ PAUSE_SECONDS = 0.02
 MEGABYTE = 1024 * 1024
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Lasting:
     """Both services, ready, and a publisher of one's own."""
 

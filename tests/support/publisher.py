@@ -98,6 +98,11 @@ class Publisher:
             assert asyncio.get_running_loop().time() < deadline, f"{there} messages wait for {user}, not {count}"
             await asyncio.sleep(STEP_SECONDS)
 
+    async def purge(self, queue: str) -> None:
+        """Drop what is ready in it."""
+        assert self._channel is not None
+        await (await self._channel.get_queue(queue, ensure=False)).purge()
+
     async def bind_receipts(self, name: str) -> "asyncio.Queue[tuple[str, dict[str, Any]]]":
         """A queue of one's own for receipts to `name`: correlation id and receipt, as they come."""
         assert self._channel is not None

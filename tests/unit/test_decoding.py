@@ -4,7 +4,7 @@ import struct
 from datetime import UTC, datetime
 
 import pytest
-from pamqp import encode
+from pamqp import commands, encode, header
 
 from shared import decoding
 
@@ -57,3 +57,15 @@ def test_headers_are_read_as_ever() -> None:
     table = encode.field_table({"from": "bob", "n": 1})
 
     assert decoding.header_table(table + b"rest") == (len(table), {"from": "bob", "n": 1})
+
+
+@pytest.mark.parametrize("odd", [1, 2, 3])
+def test_flags_that_no_property_has_are_ignored(odd: int) -> None:
+    decoding.read_whatever_comes()
+    written = header.ContentHeader(0, 7, commands.Basic.Properties(content_type="text/plain", app_id="shop")).marshal()
+    flags = struct.unpack_from(">H", written, 12)[0]
+
+    read = header.ContentHeader()
+    read.unmarshal(written[:12] + struct.pack(">H", flags | odd) + written[14:])
+
+    assert (read.body_size, read.properties.content_type, read.properties.app_id) == (7, "text/plain", "shop")
