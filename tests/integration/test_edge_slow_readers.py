@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import time
 
@@ -39,6 +40,12 @@ def remains() -> int:
     return sum(isinstance(thing, AsyncSocket | Line) for thing in gc.get_objects())
 
 
+def trim() -> None:
+    """Gives back what was freed: the allocator keeps it otherwise, for next time."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 async def test_clients_that_stop_reading_are_cut_and_freed_and_nobody_else_notices() -> None:
     async with in_process() as gateway:
         async with undisturbed(gateway):
@@ -55,12 +62,14 @@ async def test_clients_that_stop_reading_are_cut_and_freed_and_nobody_else_notic
             await until(lambda: len(gateway.sockets.engine) == 1, "all are gone but one")
 
         await until(lambda: len(gateway.sockets.engine) == 0 and len(asyncio.all_tasks()) <= tasks, "no task of theirs")
-        assert remains() <= 2  # engine.io's own task remembers one socket
+        # engine.io's own task remembers one socket.
+        await until(lambda: remains() <= 2, "nothing of theirs in memory", step_seconds=0.2)
+        trim()
         after = resident_bytes()
         print(
             f"\n{DEAF} clients with {WINDOW} x {LARGE} bytes unread: {before >> 20} -> {most >> 20} -> {after >> 20} MB"
         )
-        assert after - before < DEAF * WINDOW * LARGE / 2
+        assert after - before < DEAF * WINDOW * LARGE / 4
 
 
 async def test_a_client_that_reads_slowly_but_reads_is_not_cut_for_it() -> None:
@@ -87,13 +96,13 @@ async def test_a_connection_that_is_to_close_does_not_wait_for_a_client_that_har
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gateway.line.ENDING_SECONDS", 1.0)
-    async with in_process() as gateway, deaf(gateway.port, "alice") as alice:
+    async with in_process(**PATIENT) as gateway, deaf(gateway.port, "alice") as alice:
         forward_large(gateway, "alice", 0, WINDOW)
 
         reading = asyncio.create_task(trickle(alice))
         gateway.sockets.cut(gateway.sessions.sessions_of("alice")[0], "confirm timeout")
-        await until(lambda: len(gateway.sockets.engine) == 0, "gone")
-        await reading
+        await until(lambda: len(gateway.sockets.engine) == 0, "gone before any ping could tell", 7)
+        reading.cancel()
 
         assert gateway.count("sessions_cut_total", reason="confirm timeout") == 1
         assert gateway.count("sessions_cut_total", reason="does not read") == 0
@@ -132,7 +141,7 @@ async def test_who_asks_without_reading_the_answers_is_cut(monkeypatch: pytest.M
         with contextlib.suppress(ConnectionError):
             await mallory.say(*(f'42{number}["send",{{"to":"bob","data":1}}]' for number in range(200)))
 
-        await until(lambda: gateway.count("sessions_cut_total", reason="does not read") == 1, "cut")
+        await until(lambda: gateway.count("sessions_cut_total", reason="does not read") == 1, "cut", 7)
         await until(lambda: len(gateway.sockets.engine) == 0, "gone")
 
 
