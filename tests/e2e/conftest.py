@@ -4,13 +4,12 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
 
 import pytest
 
 from deploy.local.broker import Broker
 from deploy.local.rabbitmq import Management
-from shared.names import MESSAGES
+from tests.support.bound import bound_by
 from tests.support.broker import virtual_host
 from tests.support.client import Client
 from tests.support.history import History
@@ -25,7 +24,6 @@ ClientKind = type[NodeClient] | type[PythonClient]
 Device = Callable[..., Client]
 Pair = tuple[Service, Service]
 
-BOUND_SECONDS = 15.0
 USERS = 6
 
 
@@ -132,20 +130,7 @@ def bob() -> str:
 @pytest.fixture
 def bound(broker: Broker, broker_url: str) -> Bound:
     """Waits until a user's queue is bound to `messages`; before that they go by way of `unrouted`."""
-    management = Management(broker.management_url)
-    vhost = quote(urlsplit(broker_url).path[1:], safe="")
-
-    def bindings(user: str) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = management.request("GET", f"/api/bindings/{vhost}/e/{MESSAGES}/q/user.{user}")
-        return found
-
-    async def wait(user: str) -> None:
-        deadline = asyncio.get_running_loop().time() + BOUND_SECONDS
-        while not await asyncio.to_thread(bindings, user):
-            assert asyncio.get_running_loop().time() < deadline, f"the queue of {user} is not bound"
-            await asyncio.sleep(0.05)
-
-    return wait
+    return bound_by(Management(broker.management_url), broker_url)
 
 
 @pytest.fixture

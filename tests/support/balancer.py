@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -16,16 +17,25 @@ class Balancer:
     ports: list[int]
     port: int = 0
     """Where it listens; 0: anywhere."""
+    by_turns: bool = False
+    """The first target is another one each time."""
+    tls: ssl.SSLContext | None = None
+    """What it is to those who connect; to the targets it speaks plainly."""
     _server: asyncio.Server | None = None
     _pipes: set["asyncio.Task[None]"] = field(default_factory=set)
 
     @property
     def url(self) -> str:
+        return f"http://127.0.0.1:{self.listens}"
+
+    @property
+    def listens(self) -> int:
+        """The port."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return int(self._server.sockets[0].getsockname()[1])
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self.tls)
         return self
 
     async def __aexit__(
@@ -44,6 +54,8 @@ class Balancer:
         await asyncio.gather(*pipes, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.by_turns:
+            self.ports = [*self.ports[1:], *self.ports[:1]]
         for port in self.ports:
             with contextlib.suppress(OSError):
                 far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)

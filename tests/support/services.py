@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from tests.support.release import Release
 from tests.support.until import until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -130,14 +131,16 @@ class Services:
     folder: Path
     running: list[Service] = field(default_factory=list)
 
-    def gateway(self, **settings: str) -> Service:
+    def gateway(self, release: Release | None = None, /, **settings: str) -> Service:
+        """Of the code as it is, unless a release says otherwise."""
         port, admin = free_port(), free_port()
         listens = {"GATEWAY_LISTEN": f"127.0.0.1:{port}", "GATEWAY_ADMIN_LISTEN": f"127.0.0.1:{admin}"}
-        return self._start(Kind.GATEWAY, port, admin, {**listens, **settings})
+        return self._start(Kind.GATEWAY, port, admin, {**listens, **settings}, release)
 
-    def dispatcher(self, **settings: str) -> Service:
+    def dispatcher(self, release: Release | None = None, /, **settings: str) -> Service:
         port = free_port()
-        return self._start(Kind.DISPATCHER, port, port, {"DISPATCHER_LISTEN": f"127.0.0.1:{port}", **settings})
+        listen = {"DISPATCHER_LISTEN": f"127.0.0.1:{port}"}
+        return self._start(Kind.DISPATCHER, port, port, {**listen, **settings}, release)
 
     async def pair(self, **settings: str) -> tuple[Service, Service]:
         """A gateway and a dispatcher, ready."""
@@ -160,14 +163,16 @@ class Services:
                 if service.alive:
                     service.kill()
 
-    def _start(self, kind: Kind, port: int, health_port: int, settings: dict[str, str]) -> Service:
+    def _start(
+        self, kind: Kind, port: int, health_port: int, settings: dict[str, str], release: Release | None
+    ) -> Service:
         name = f"{kind}-{len(self.running)}"
         log = self.folder / f"{name}.log"
         kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
         inherited = {key: os.environ[key] for key in kept if key in os.environ}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", kind.value],
+                [sys.executable, "-m", *(release.command(kind.value) if release else [kind.value])],
                 cwd=ROOT,
                 env={**inherited, "BROKER_URL": self.broker_url, **SETTINGS, **settings},
                 stdin=subprocess.DEVNULL,
