@@ -101,7 +101,8 @@ async def test_a_connection_that_is_to_close_does_not_wait_for_a_client_that_har
 
         reading = asyncio.create_task(trickle(alice))
         gateway.sockets.cut(gateway.sessions.sessions_of("alice")[0], "confirm timeout")
-        await until(lambda: len(gateway.sockets.engine) == 0, "gone before any ping could tell", 7)
+        gone = "gone before any ping could tell"
+        await until(lambda: len(gateway.sockets.engine) == 0, gone, 7)
         reading.cancel()
 
         assert gateway.count("sessions_cut_total", reason="confirm timeout") == 1
