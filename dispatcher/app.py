@@ -83,9 +83,10 @@ class App:
         _log.info("serving", id=self._generation.id if self._generation else "")
 
     def _away(self, reason: str, pause: float) -> None:
-        line = _log.debug if self._why.startswith("broker away") else _log.warning
+        why = f"broker away: {reason}"
+        line = _log.debug if self._why == why else _log.warning  # not each try: one line for each reason
         line("broker away; everything starts over", reason=reason, retry_seconds=round(pause, 1))
-        self._why = f"broker away: {reason}"
+        self._why = why
 
     def _watch(self) -> None:
         def of_core(name: str, text: str, read: Callable[[Dispatcher], int]) -> None:

@@ -20,7 +20,7 @@ from yarl import URL
 
 from shared.decoding import read_whatever_comes
 from shared.moved import send_whatever_came
-from shared.settings import BrokerSettings
+from shared.settings import BadSecretFile, BrokerSettings, broker_urls_now
 
 HEARTBEAT_SECONDS = 6
 """Where the URL names none. The libraries' own default, 60, lets a frozen peer live for three minutes."""
@@ -82,15 +82,20 @@ async def connect(settings: BrokerSettings, name: str, *, heartbeat_seconds: int
     """
     read_whatever_comes()
     send_whatever_came()
-    urls = [url.get_secret_value() for url in settings.broker_url]
+    reasons: list[str] = []
+    try:
+        secrets = broker_urls_now(settings)
+    except BadSecretFile as err:
+        secrets = settings.broker_url
+        reasons.append(str(err))
+    urls = [url.get_secret_value() for url in secrets]
     start = random.randrange(len(urls))  # noqa: S311 -- spreads load, guards nothing
-    reasons = []
     for url in urls[start:] + urls[:start]:
         try:
             return await _connect_one(_with_heartbeat(URL(url), heartbeat_seconds), settings, name)
         except BrokerAway as err:
             reasons.append(str(err))
-    raise BrokerAway("; ".join(reasons))
+    raise BrokerAway("; ".join(sorted(reasons)))  # the same text for the same reasons, in whichever order
 
 
 def _with_heartbeat(url: URL, seconds: int | None) -> URL:

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, FilePath, GetCoreSchemaHandler, PositiveInt, SecretStr, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FilePath,
+    GetCoreSchemaHandler,
+    PositiveInt,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -120,6 +129,22 @@ class BrokerSettings(BaseSettings):
     log_format: LogFormat = Field(default=LogFormat.TEXT, description="text or json, one line for each event")
 
 
+def broker_urls_now(settings: BrokerSettings) -> tuple[SecretStr, ...]:
+    """As in the settings, or as `BROKER_URL_FILE` says by now: whoever rotates a password need not restart anything.
+
+    Raises `BadSecretFile`.
+    """
+    if not os.environ.get("BROKER_URL_FILE"):
+        return settings.broker_url
+    try:
+        return _urls.validate_python(_from_files(BrokerSettings)["broker_url"])
+    except ValidationError as err:
+        raise BadSecretFile(
+            f"BROKER_URL_FILE: {_line(BrokerSettings, ('broker_url',), err.errors()[0]['msg'])}"
+        ) from None
+
+
+_urls = TypeAdapter[tuple[SecretStr, ...]](BrokerUrls)
 _S = TypeVar("_S", bound=BaseSettings)
 
 
