@@ -1,6 +1,7 @@
 """What each account of `deploy/rabbitmq` may do: what is written down here and nothing else, as the broker sees it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import product
 from urllib.parse import quote, urlsplit
@@ -142,9 +143,13 @@ async def _ignore(_message: object) -> None:
     """Whether it may be consumed is all that is asked."""
 
 
-async def opened(url: str) -> tuple[Callable[[], Awaitable[None]], AbstractConnection]:
+@asynccontextmanager
+async def logged_in(url: str) -> AsyncIterator[AbstractConnection]:
     connection = await connect(BrokerSettings(broker_url=url), "test")  # type: ignore[arg-type]  # as typed
-    return lambda: close(connection), wire(connection)
+    try:
+        yield wire(connection)
+    finally:
+        await close(connection)
 
 
 async def refused(connection: AbstractConnection, act: Act) -> bool:
@@ -167,35 +172,36 @@ def known(broker: Broker) -> Iterator[Accounts]:
 
 
 @pytest.fixture
-async def office(known: Accounts) -> AsyncIterator[Accounts]:
+async def office(known: Accounts) -> Accounts:
     """With all that services and others have made in it, and a message for alice."""
-    end, dispatcher = await opened(known.url("dispatcher"))
-    channel = await dispatcher.channel()
-    await topology.declare_all(channel, QueueType.CLASSIC)
-    await topology.declare_user(channel, "alice", QueueType.CLASSIC)
-    await topology.bind_user(channel, "alice")
-    await end()
-    end, root = await opened(known.root_url)
-    channel = await root.channel(publisher_confirms=True)
-    await channel.exchange_declare("of-somebody-else", durable=True)
-    for queue in QUEUES:
-        if queue.startswith(("gateway.", "dispatcher.0", "receipts.", "of-")):
-            await channel.queue_declare(queue, durable=True)
-    await channel.basic_publish(b"{}", exchange="messages", routing_key="alice", mandatory=True)
-    yield known
-    await end()
+    async with logged_in(known.url("dispatcher")) as dispatcher:
+        channel = await dispatcher.channel()
+        await topology.declare_all(channel, QueueType.CLASSIC)
+        await topology.declare_user(channel, "alice", QueueType.CLASSIC)
+        await topology.bind_user(channel, "alice")
+    async with logged_in(known.root_url) as root:
+        channel = await root.channel(publisher_confirms=True)
+        await channel.exchange_declare("of-somebody-else", durable=True)
+        for queue in QUEUES:
+            if queue.startswith(("gateway.", "dispatcher.0", "receipts.", "of-")):
+                await channel.queue_declare(queue, durable=True)
+        await channel.basic_publish(b"{}", exchange="messages", routing_key="alice", mandatory=True)
+    return known
+
+
+async def waiting(known: Accounts, queue: str) -> int | None:
+    async with logged_in(known.root_url) as root:
+        return (await (await root.channel()).queue_declare(queue, passive=True)).message_count
 
 
 @pytest.mark.parametrize("account", [account.name for account in ACCOUNTS])
 async def test_an_account_may_do_what_is_its_own_and_the_broker_refuses_all_else(
     account: str, office: Accounts
 ) -> None:
-    end, connection = await opened(office.url(account))
-
-    done = {name for name, act in everything().items() if not await refused(connection, act)}
+    async with logged_in(office.url(account)) as connection:
+        done = {name for name, act in everything().items() if not await refused(connection, act)}
 
     assert done == MAY[account].acts()
-    await end()
 
 
 @pytest.mark.parametrize("account", [account.name for account in ACCOUNTS])
@@ -203,34 +209,29 @@ async def test_an_account_has_no_access_to_another_virtual_host(account: str, kn
     elsewhere = known.url(account).rpartition("/")[0] + "/%2F"
 
     with pytest.raises(BrokerAway, match="refused the virtual host"):
-        await opened(elsewhere)
+        async with logged_in(elsewhere):
+            pass
 
 
 @pytest.mark.parametrize("account", ["gateway", "publisher"])
 async def test_a_leaked_password_takes_no_message_out_of_a_users_queue(account: str, office: Accounts) -> None:
-    end, thief = await opened(office.url(account))
+    async with logged_in(office.url(account)) as thief:
+        assert await refused(thief, _consume("user.alice"))
+        assert await refused(thief, lambda channel: channel.basic_get("user.alice"))
+        assert await refused(thief, lambda channel: channel.queue_bind("gateway.00ff", "messages", "alice"))
+        assert await refused(thief, lambda channel: channel.queue_unbind("user.alice", "messages", "alice"))
+        assert await refused(thief, lambda channel: channel.exchange_bind("gateways", "messages", "alice"))
 
-    assert await refused(thief, _consume("user.alice"))
-    assert await refused(thief, lambda channel: channel.basic_get("user.alice"))
-    assert await refused(thief, lambda channel: channel.queue_bind("gateway.00ff", "messages", "alice"))
-    assert await refused(thief, lambda channel: channel.queue_unbind("user.alice", "messages", "alice"))
-    assert await refused(thief, lambda channel: channel.exchange_bind("gateways", "messages", "alice"))
-
-    await end()
-    end, root = await opened(office.root_url)
-    assert (await (await root.channel()).queue_declare("user.alice", passive=True)).message_count == 1
-    await end()
+    assert await waiting(office, "user.alice") == 1
 
 
 async def test_a_publisher_cannot_say_that_it_is_somebody_else(office: Accounts) -> None:
-    end, publisher = await opened(office.url("publisher"))
-    channel = await publisher.channel(publisher_confirms=True)
+    somebody_else = Basic.Properties(user_id="gateway")
 
-    with pytest.raises(ChannelPreconditionFailed, match="user_id"):
-        await channel.basic_publish(
-            b"{}", exchange="messages", routing_key="alice", properties=Basic.Properties(user_id="gateway")
-        )
-    await end()
+    async with logged_in(office.url("publisher")) as publisher:
+        channel = await publisher.channel(publisher_confirms=True)
+        with pytest.raises(ChannelPreconditionFailed, match="user_id"):
+            await channel.basic_publish(b"{}", exchange="messages", routing_key="alice", properties=somebody_else)
 
 
 def test_the_operator_sees_how_full_queues_are_and_can_neither_read_nor_write_nor_change(
@@ -271,24 +272,19 @@ async def test_what_the_definitions_declare_is_what_the_dispatcher_declares(
     broker: Broker, queue_type: QueueType
 ) -> None:
     with accounts(broker, queue_type) as known:
-        end, dispatcher = await opened(known.url("dispatcher"))
-        channel = await dispatcher.channel()
+        async with logged_in(known.url("dispatcher")) as dispatcher:
+            channel = await dispatcher.channel()
 
-        await topology.declare_all(channel, queue_type)  # raises where something exists with other arguments
-
-        await end()
+            await topology.declare_all(channel, queue_type)  # raises where something exists with other arguments
 
 
 async def test_a_message_published_before_any_dispatcher_ever_ran_waits(known: Accounts) -> None:
-    end, publisher = await opened(known.url("publisher"))
-    channel = await publisher.channel(publisher_confirms=True, on_return_raises=True)
+    async with logged_in(known.url("publisher")) as publisher:
+        channel = await publisher.channel(publisher_confirms=True, on_return_raises=True)
 
-    await channel.basic_publish(b"{}", exchange="messages", routing_key="alice", mandatory=True)
+        await channel.basic_publish(b"{}", exchange="messages", routing_key="alice", mandatory=True)
 
-    await end()
-    end, root = await opened(known.root_url)
-    assert (await (await root.channel()).queue_declare("unrouted", passive=True)).message_count == 1
-    await end()
+    assert await waiting(known, "unrouted") == 1
 
 
 def test_loading_the_definitions_again_changes_no_queue_and_no_message(office: Accounts) -> None:
