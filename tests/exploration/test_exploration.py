@@ -1,4 +1,4 @@
-"""Every state that a small world can reach: no invariant breaks, the end is never out of reach, and faults are found."""
+"""No state that a small world can reach breaks an invariant or has the end out of reach; and faults are found."""
 
 import gc
 from collections.abc import Callable, Iterator

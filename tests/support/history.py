@@ -56,5 +56,21 @@ class Buried:
     message: str
 
 
-Happening = Attempted | Held | Connected | Received | Confirmed | Buried
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A message outlived its own expiration in the queue."""
+
+    user: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """An operator purged or deleted a user's queue: `count` messages at most went with it."""
+
+    user: str
+    count: int
+
+
+Happening = Attempted | Held | Connected | Received | Confirmed | Buried | Expired | Removed
 History = list[Happening]

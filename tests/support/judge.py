@@ -1,14 +1,15 @@
 """The judge of a history: what went in must come out, once, in order.
 
-`lost = held by the broker - received - buried`, `unexpected = received - attempted`. Order is that of first
-deliveries: a session that begins anew may begin again. A repetition is judged by what the client
-could do against it: nothing within a session, `seen` between two of them. Assumes that each user's messages
-were attempted in the order in which they entered the queue.
+`lost = held by the broker - received - buried - expired - removed`, `unexpected = received - attempted`.
+Order is that of first deliveries: a session that begins anew may begin again. A repetition is judged by what
+the client could do against it: nothing within a session, `seen` between two of them. Assumes that each user's
+messages were attempted in the order in which they entered the queue.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from tests.support.history import Attempted, Buried, Confirmed, Connected, Held, History, Received
+from tests.support.history import Attempted, Buried, Confirmed, Connected, Expired, Held, History, Received, Removed
 
 Place = tuple[str, str]
 """A user or a client, and a message."""
@@ -36,9 +37,9 @@ def judge(history: History) -> Verdict:
     attempted = {(h.user, h.message) for h in history if isinstance(h, Attempted)}
     received = {(h.user, h.message) for h in history if isinstance(h, Received)}
     held = {(h.user, h.message) for h in history if isinstance(h, Held)}
-    buried = {(h.user, h.message) for h in history if isinstance(h, Buried)}
+    gone = {(h.user, h.message) for h in history if isinstance(h, Buried | Expired)}
     return Verdict(
-        lost=frozenset(held - received - buried),
+        lost=frozenset(held - received - gone - removed(history, received | gone)),
         unexpected=frozenset(received - attempted),
         reordered=_reordered(history),
         repeated_in_session=repeated_in_session,
@@ -97,3 +98,51 @@ def _repeated(history: History) -> tuple[tuple[Place, ...], tuple[Place, ...], t
                     without_seen.append((client, message))
                 had.add((client, session, message))
     return tuple(in_session), tuple(after_seen), tuple(without_seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """What became of everything that the broker confirmed to have; each message is counted where it stands first."""
+
+    published: int
+    confirmed: int
+    dead_lettered: int
+    expired: int
+    removed: int
+    queued: int
+    missing: frozenset[Place]
+
+    @property
+    def holds(self) -> bool:
+        return not self.missing
+
+
+def add_up(history: History, queued: int = 0) -> Sum:
+    """`queued`: how many messages still wait in users' queues, by the broker's own count.
+
+    Stricter than `lost`: a message that was received, and that nobody confirmed, is missing too.
+    """
+    held = {(h.user, h.message) for h in history if isinstance(h, Held)}
+    confirmed = held & {(h.user, h.message) for h in history if isinstance(h, Confirmed)}
+    buried = held & {(h.user, h.message) for h in history if isinstance(h, Buried)} - confirmed
+    expired = held & {(h.user, h.message) for h in history if isinstance(h, Expired)} - confirmed - buried
+    taken = removed(history, confirmed | buried | expired) & held
+    left = held - confirmed - buried - expired - taken
+    missing = left if len(left) > queued else frozenset[Place]()
+    return Sum(
+        len(held), len(confirmed), len(buried), len(expired), len(taken), len(left - missing), frozenset(missing)
+    )
+
+
+def removed(history: History, settled: AbstractSet[Place]) -> frozenset[Place]:
+    """The messages that an operator's purges may have taken: the oldest there were, no more than were counted."""
+    attempted: dict[str, list[Place]] = {}
+    taken: set[Place] = set()
+    for happening in history:
+        match happening:
+            case Attempted(user, message):
+                attempted.setdefault(user, []).append((user, message))
+            case Removed(user, count):
+                candidates = [place for place in attempted.get(user, []) if place not in settled and place not in taken]
+                taken.update(candidates[:count])
+    return frozenset(taken)

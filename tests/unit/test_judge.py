@@ -1,7 +1,7 @@
 """The judge must find what is wrong with a history, and nothing wrong with a good one."""
 
-from tests.support.history import Attempted, Buried, Confirmed, Connected, Held, History, Received
-from tests.support.judge import judge
+from tests.support.history import Attempted, Buried, Confirmed, Connected, Expired, Held, History, Received, Removed
+from tests.support.judge import add_up, judge
 
 
 def published(*messages: str, user: str = "alice") -> History:
@@ -118,3 +118,51 @@ def test_two_devices_may_each_have_a_message() -> None:
     history += received("s", "1") + received("t", "1", client="laptop")
 
     assert judge(history).clean
+
+
+def test_what_expired_or_was_removed_by_an_operator_is_not_lost() -> None:
+    history = [*published("1", "2"), Expired("alice", "1"), Removed("alice", 1)]
+
+    assert judge(history).clean
+
+
+def test_an_operator_removes_no_more_than_was_counted_and_nothing_that_came_later() -> None:
+    history = [*published("1", "2"), Removed("alice", 1), *published("3"), Removed("bob", 9)]
+
+    assert judge(history).lost == {("alice", "2"), ("alice", "3")}
+
+
+def test_the_sum_holds_when_everything_is_somewhere() -> None:
+    history = [*published("1", "2", "3", "4", "5"), *connected("s"), *received("s", "1", "2"), *confirmed("1")]
+    history += [Buried("alice", "2"), Expired("alice", "3"), Removed("alice", 1)]
+
+    total = add_up(history, queued=1)
+
+    assert total.holds
+    assert (total.confirmed, total.dead_lettered, total.expired, total.removed, total.queued) == (1, 1, 1, 1, 1)
+    assert total.published == 5
+
+
+def test_the_sum_does_not_hold_when_a_message_was_received_and_never_confirmed() -> None:
+    history = published("1", "2") + connected("s") + received("s", "1", "2") + confirmed("1")
+
+    assert judge(history).clean
+    assert add_up(history).missing == {("alice", "2")}
+
+
+def test_the_sum_does_not_hold_when_the_queue_has_fewer_than_are_missing() -> None:
+    assert not add_up(published("1", "2"), queued=1).holds
+
+
+def test_the_sum_counts_a_message_once_that_was_confirmed_and_buried() -> None:
+    history = [*published("1"), *connected("s"), *received("s", "1"), *confirmed("1"), Buried("alice", "1")]
+
+    total = add_up(history)
+
+    assert (total.published, total.confirmed, total.dead_lettered) == (1, 1, 0)
+
+
+def test_the_sum_ignores_what_the_broker_never_confirmed() -> None:
+    history = [Attempted("alice", "1"), *connected("s"), *received("s", "1"), *confirmed("1")]
+
+    assert add_up(history).published == 0
