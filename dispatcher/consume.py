@@ -60,7 +60,7 @@ class Lane:
         self._channel: Channel | None = None
         self._consumed: dict[str, None] = {}
         self._over = False
-        self._takes = True
+        self.takes = True
 
     # --- orders: return at once -----------------------------------------------------------
 
@@ -82,7 +82,7 @@ class Lane:
 
     def take_no_more(self) -> None:
         """What is unsettled may still be acked."""
-        self._takes = False
+        self.takes = False
         for user in list(self._consumed):
             self.cancel(user)
 
@@ -110,7 +110,7 @@ class Lane:
                 match await self._orders.get():
                     case None:
                         break
-                    case _Consume() if not self._takes:
+                    case _Consume() if not self.takes:
                         pass
                     case _Consume(user):
                         self._consumed[user] = None

@@ -119,6 +119,7 @@ class Generation:
         teller = Teller(speaker, reply=inbox, window=settings.dispatcher_window, metrics=metrics, spawn=life.spawn)
         link = Link(
             name=inbox,
+            complete=lambda: life.spawn(mine.join_census(), "join the census"),
             settings=settings,
             metrics=metrics,
             life=life,
@@ -129,8 +130,8 @@ class Generation:
             flusher=flusher,
             teller=teller,
         )
-        self._inbox = Inbox(inbox, metrics, link.reported)
-        ended = await self._inbox.open(consuming)
+        mine = self._inbox = Inbox(inbox, metrics, link.reported)
+        ended = await mine.open(consuming)
         ended.add_done_callback(lambda _: life.end("the dispatcher's own inbox is gone"))
 
         def new_reader() -> Reader:

@@ -36,7 +36,6 @@ class Inbox:
                 await channel.queue_bind(self.name, DISPATCHERS_EXCHANGE, self.name)
                 # Without acks: what is lost here is lost with the generation, and asked for again.
                 await channel.basic_consume(self.name, self._on_message, no_ack=True)
-                await channel.basic_consume(CENSUS, _ignore, no_ack=True, consumer_tag=CENSUS)
         except Refused as err:
             raise BrokerAway(str(err)) from err
         ended = asyncio.get_running_loop().create_future()
@@ -48,6 +47,12 @@ class Inbox:
         channel.closing.add_done_callback(end)
         channel.on_consumer_cancel_callbacks.add(end)
         return ended
+
+    async def join_census(self) -> None:
+        """The others reckon their shares with this dispatcher from now on: only once it waits for all partitions."""
+        if self._channel is not None:
+            with suppress(Refused), calling("joining the census"):
+                await self._channel.basic_consume(CENSUS, _ignore, no_ack=True, consumer_tag=CENSUS)
 
     async def leave_census(self) -> None:
         """The others reckon their shares without this dispatcher from now on."""

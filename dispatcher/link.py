@@ -20,7 +20,7 @@ from dispatcher.tell import Teller
 from dispatcher.unrouted import OPENED
 from shared import log
 from shared.message import DeadLetter, Receipt
-from shared.names import SESSIONS_EXCHANGE, UNROUTED_EXCHANGE, sessions_queue
+from shared.names import PARTITIONS, SESSIONS_EXCHANGE, UNROUTED_EXCHANGE, sessions_queue
 from shared.publish import ConfirmedPublisher, PublishFailed
 from shared.wire import Entry, Lease, LeaseKind, Outcome, encode_lease
 
@@ -32,6 +32,7 @@ _log = log.get(__name__)
 class Link:
     """Implements `dispatcher.core.ports.Port` and `dispatcher.consume.LaneFacts`.
 
+    `complete` is called once it has queued up for every partition.
     No fact reaches the core once the generation is over.
     """
 
@@ -39,6 +40,7 @@ class Link:
         self,
         *,
         name: str,
+        complete: Callable[[], None],
         settings: Settings,
         metrics: Metrics,
         life: Life,
@@ -50,6 +52,9 @@ class Link:
         teller: Teller,
     ) -> None:
         self._name = name
+        self._complete = complete
+        self._count = 0
+        self._not_entered = set(range(PARTITIONS))  # until the first time
         self._window = settings.dispatcher_window
         self._metrics = metrics
         self._life = life
@@ -91,6 +96,9 @@ class Link:
         self.tell_core(lambda now: self.core.returned(inbox, now))
 
     def counted(self, count: int) -> None:
+        if count < self._count:
+            self._life.spawn(self._greet_all(), "hello to the next owners")
+        self._count = count
         self.tell_core(lambda now: self.core.dispatchers(count, now))
 
     def leased(self, partition: int, tag: int, body: bytes) -> None:
@@ -187,9 +195,24 @@ class Link:
         if lane.partition in self._lost:
             self._lost.discard(lane.partition)
             await self._admin.prepare()
-        await lane.run(self._consuming, lambda: self._life.spawn(self._greet(lane.partition), "hello"))
+        await lane.run(self._consuming, lambda: self._entered(lane.partition))
+        if not lane.takes:
+            await self._greet(lane.partition)  # on behalf of whoever is next: it need not hold any lease
         # Also when it was lost: the core knows whether it waits for this.
         self.tell_core(lambda now: self.core.left(lane.partition, now))
+
+    async def _greet_all(self) -> None:
+        """Somebody is gone: whoever owns their partitions now must hear of it, also where there is no lease."""
+        for partition in range(PARTITIONS):
+            if partition not in self.core.owned:
+                await self._greet(partition)
+
+    def _entered(self, partition: int) -> None:
+        self._life.spawn(self._greet(partition), "hello")
+        if self._not_entered:
+            self._not_entered.discard(partition)
+            if not self._not_entered:
+                self._complete()
 
     async def _greet(self, partition: int) -> None:
         """Whoever gets this owns the partition, even if there is no lease in it."""

@@ -44,6 +44,7 @@ class Dispatcher:
         ]
         self._restless: dict[User, None] = {}  # users with a deadline, so that idle ones cost nothing
         self._probes_checked = 0.0
+        self._count = 0
         self._drain_until: float | None = None  # None: it does not drain
 
     # --- what others may know ------------------------------------------------------------
@@ -150,12 +151,21 @@ class Dispatcher:
         self._partitions[partition].left()
 
     def dispatchers(self, count: int, now: float) -> None:
-        """So many dispatchers wait for each partition: whoever owns more than a fair share gives some up."""
+        """So many dispatchers wait for each partition: whoever owns more than a fair share gives some up.
+
+        What is given up goes to whoever has waited longest for it. So when their number changes, whoever has enough
+        first queues up again behind the others, or partitions would go round among those that have enough.
+        """
         if self._drain_until is not None:
             return
+        changed, self._count = count != self._count, count
         share = -(-len(self._partitions) // max(count, 1))
         owned = [partition for partition in self._partitions if partition.owned]
-        for partition in owned[: min(len(owned) - share, PARTITIONS_GIVEN_AT_ONCE)] if len(owned) > share else []:
+        waiting = [partition for partition in self._partitions if partition.standing is Standing.STANDBY]
+        if len(owned) < share:
+            return
+        given = waiting if changed and waiting else owned[: min(len(owned) - share, PARTITIONS_GIVEN_AT_ONCE)]
+        for partition in given:
             partition.leave(now)
 
     def drain(self, until: float, now: float) -> None:

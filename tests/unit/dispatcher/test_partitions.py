@@ -98,6 +98,37 @@ def test_an_owner_of_more_than_a_fair_share_gives_some_up_a_few_at_a_time() -> N
     assert len(desk.core.owned) == 32
 
 
+def test_when_somebody_joins_who_has_enough_first_queues_up_again_behind_them_and_then_gives_some_up() -> None:
+    desk = Desk(partitions=6)
+    for partition in range(3):
+        desk.hello(partition)
+    desk.core.dispatchers(2, desk.now)
+    for partition in left(desk.take()):
+        desk.core.left(partition, desk.now)
+    desk.wait(0.3)
+    desk.take()
+
+    desk.core.dispatchers(3, desk.now)
+    assert left(desk.take()) == [3, 4, 5]
+    for partition in (3, 4, 5):
+        desk.core.left(partition, desk.now)
+    desk.wait(0.05)
+    assert desk.take() == [Enter(3), Enter(4), Enter(5)]
+    desk.core.dispatchers(3, desk.now)
+
+    assert left(desk.take()) == [0]
+
+
+def test_who_has_less_than_a_share_keeps_its_place_in_every_queue() -> None:
+    desk = Desk(partitions=6)
+    desk.hello(0)
+
+    desk.core.dispatchers(2, desk.now)
+    desk.core.dispatchers(3, desk.now)
+
+    assert left(desk.take()) == []
+
+
 def test_a_fair_share_is_rounded_up() -> None:
     desk = owner_of(4)
 
