@@ -12,8 +12,9 @@ from aiormq.abc import AbstractChannel
 
 from shared.broker import BrokerAway, close, connect, lost, wire
 from shared.cli.failures import Exit, Failure
+from shared.cli.management import Management, Silent
+from shared.cli.surroundings import CommandSettings
 from shared.publish import ConfirmedPublisher, PublishFailed, Unanswered
-from shared.settings import BrokerSettings
 
 CONFIRM_SECONDS = 15.0
 """For a person who waits; a service waits longer."""
@@ -32,8 +33,9 @@ class Depth:
 class Link:
     """One connection; its channels are the broker's own, since a failed question costs one."""
 
-    def __init__(self, connection: AbstractConnection) -> None:
+    def __init__(self, connection: AbstractConnection, settings: CommandSettings) -> None:
         self._connection = connection
+        self._settings = settings
 
     async def next(self, arrived: asyncio.Queue[_T]) -> _T:
         """What arrives next. Raises `Failure` when the connection ends first."""
@@ -59,19 +61,31 @@ class Link:
             answer = await channel.queue_declare(queue, passive=True)
         except aiormq.exceptions.ChannelNotFoundEntity:
             return None
+        except aiormq.exceptions.ChannelAccessRefused as err:
+            # From 4.2.6 on RabbitMQ answers that only to who has some right on the queue, and none is harmless. The
+            # management API tells the same, some seconds old, to who may do nothing but look.
+            return await self._depth_told(queue, err)
         await channel.close()
         return Depth(answer.message_count or 0, answer.consumer_count or 0)
 
+    async def _depth_told(self, queue: str, refusal: BaseException) -> Depth | None:
+        async with Management(self._settings.management_url, self._settings.virtual_host) as management:
+            try:
+                told = await management.queue(queue)
+            except Silent:
+                raise _failure(refusal) from refusal
+        return Depth(told.get("messages_ready") or 0, told.get("consumers") or 0) if told else None
+
 
 @asynccontextmanager
-async def broker(settings: BrokerSettings, command: str) -> AsyncIterator[Link]:
+async def broker(settings: CommandSettings, command: str) -> AsyncIterator[Link]:
     """Every way in which the broker fails the command becomes a `Failure`."""
     try:
         connection = await connect(settings, f"restante {command}")
     except BrokerAway as err:
         raise Failure(f"no broker: {err}", Exit.AWAY) from err
     try:
-        yield Link(connection)
+        yield Link(connection, settings)
     except Unanswered as err:
         raise Failure(f"the broker gives {err} (a memory or disk alarm?)", Exit.AWAY) from err
     except PublishFailed as err:

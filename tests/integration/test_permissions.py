@@ -1,5 +1,6 @@
 """What each account of `deploy/rabbitmq` may do: what is written down here and nothing else, as the broker sees it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,12 +11,15 @@ import pytest
 from aiormq.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 from pamqp.commands import Basic
+from pydantic import SecretStr
 
 from deploy.local.broker import Broker
 from deploy.local.rabbitmq import Management
 from deploy.rabbitmq.accounts import ACCOUNTS
 from shared import topology
 from shared.broker import BrokerAway, close, connect, wire
+from shared.cli.link import Depth, Link
+from shared.cli.surroundings import CommandSettings
 from shared.settings import BrokerSettings, QueueType
 from tests.support.accounts import Accounts, accounts
 
@@ -306,3 +310,37 @@ def test_retention_limits_the_queues_of_users_and_nothing_else(office: Accounts)
     assert policy["pattern"] == r"^user\."
     assert policy["definition"]["overflow"] == "reject-publish"
     assert not {"expires", "delivery-limit"} & policy["definition"].keys()
+
+
+class Strict(Link):
+    """As RabbitMQ 4.2.6 answers: that a queue is there it tells only those who have a right on it."""
+
+    async def channel(self) -> AbstractChannel:
+        channel = await super().channel()
+
+        async def refuse(*_: object, **__: object) -> object:
+            await channel.close()
+            raise ChannelAccessRefused("ACCESS_REFUSED - configure access to queue refused")
+
+        vars(channel)["queue_declare"] = refuse
+        return channel
+
+
+async def test_who_may_only_look_learns_from_the_management_api_what_the_broker_does_not_tell_them(
+    office: Accounts,
+) -> None:
+    settings = CommandSettings(
+        broker_url=office.url("operator"),  # type: ignore[arg-type]  # as typed
+        rabbitmq_management_url=SecretStr(office.management_url("operator")),
+    )
+    connection = await connect(settings, "test")
+    link = Strict(connection, settings)
+
+    try:
+        assert await link.depth("user.bob") is None
+        deadline = asyncio.get_running_loop().time() + 30
+        while await link.depth("user.alice") != Depth(ready=1, consumers=0):  # it counts every few seconds
+            assert asyncio.get_running_loop().time() < deadline
+            await asyncio.sleep(0.2)
+    finally:
+        await close(connection)
