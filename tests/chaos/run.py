@@ -1,0 +1,86 @@
+"""One chaos run: load, mishaps from a seed, alone and mixed, then the end and the judgement."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.chaos.ending import drained
+from tests.chaos.mishaps import BREAKS, Break
+from tests.chaos.stage import Stage
+from tests.chaos.timeline import Mishap, catch_up
+from tests.support.history import Attempted, Confirmed, Held, Received
+from tests.support.judge import Sum, Verdict, add_up, judge
+
+MOST_AT_ONCE = 3
+SAY_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Result:
+    verdict: Verdict
+    total: Sum
+    mishaps: list[Mishap]
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return self.verdict.clean and self.total.holds and not self.complaints
+
+
+async def run(stage: Stage, seed: int, seconds: float, say: Callable[[str], None]) -> Result:
+    """Every kind of mishap comes once before one comes again."""
+    random = Random(seed)
+    complaints: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        for device in stage.devices:
+            group.create_task(stage.publish(device.user), name=f"publisher for {device.user}")
+        telling = group.create_task(_tell(stage, say))
+        try:
+            await _break(stage, random, seconds, complaints)
+            complaints += await drained(stage)
+        finally:
+            stage.publishing = False
+            telling.cancel()
+    catch_up(stage.timeline, stage.mishaps)
+    return Result(judge(stage.timeline), add_up(stage.timeline), stage.mishaps, complaints)
+
+
+async def _break(stage: Stage, random: Random, seconds: float, complaints: list[str]) -> None:
+    bag: list[Break] = []
+    under_way: set[asyncio.Task[None]] = set()
+    while stage.timeline.now < seconds:
+        if not bag:
+            bag = random.sample(BREAKS, len(BREAKS))
+        task = asyncio.create_task(_one(stage, bag.pop(), Random(random.random()), complaints))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+        alone = random.random() < 0.5
+        while under_way and (alone or len(under_way) >= MOST_AT_ONCE):
+            await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(random.uniform(0.2, 2.0))
+    if under_way:
+        await asyncio.wait(under_way)
+
+
+async def _one(stage: Stage, broken: Break, random: Random, complaints: list[str]) -> None:
+    mishap = Mishap(broken.__name__.replace("_", " "), stage.timeline.now)
+    stage.mishaps.append(mishap)
+    try:
+        await broken(stage, random)
+    except Exception as err:  # noqa: BLE001 -- a mishap that fails must not end the run, but fails it
+        complaints.append(f"{mishap.kind} failed: {err!r}")
+    mishap.healed = stage.timeline.now
+
+
+async def _tell(stage: Stage, say: Callable[[str], None]) -> None:
+    while True:
+        kinds = [type(happening) for happening in stage.timeline]
+        now = ", ".join(mishap.kind for mishap in stage.mishaps if not mishap.healed)
+        online = sum(device.connected for device in stage.devices)
+        say(
+            f"{stage.timeline.now:5.0f} s  {kinds.count(Attempted)} attempted  {kinds.count(Held)} held  "
+            f"{kinds.count(Received)} received  {kinds.count(Confirmed)} confirmed  "
+            f"{online}/{len(stage.devices)} online  {len(stage.mishaps)} mishaps  {now}"
+        )
+        await asyncio.sleep(SAY_SECONDS)
