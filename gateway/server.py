@@ -175,6 +175,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
                 self._to.unread(eio_sid)
 
     async def _handle_connect(self, eio_sid: str, namespace: str, data: str | None) -> None:
+        if eio_sid not in self.environ:
+            return  # said before its connection ended, and read after that
         detail = ""
         if namespace != self.namespace:
             detail = "there is no such namespace"

@@ -1,18 +1,21 @@
-"""Below Socket.IO: bytes that are no HTTP, connections that never come to the point, floods."""
+"""Below Socket.IO: bytes that are no HTTP, connections that never come to the point."""
 
 import asyncio
-import contextlib
 import resource
 import struct
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from deploy.local.broker import Broker
 from tests.support.broker import virtual_host
+from tests.support.history import History
 from tests.support.lasting import Lasting, lasting
+from tests.support.python_client import PythonClient
 from tests.support.services import Services
+from tests.support.streams import UPGRADE, connected, ended, masked, upgraded
 from tests.support.tokens import token
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -22,10 +25,6 @@ STRANGERS = 1_000
 
 PATIENCE_SECONDS = 10.0
 GROWTH_MEGABYTES = 64
-UPGRADE = (
-    b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -44,48 +43,6 @@ async def post(running: Lasting) -> AsyncIterator[Lasting]:
     assert running.dispatcher.alive
     assert "Traceback" not in running.log(), running.log()[-4000:]
     assert "fault" not in running.log(), running.log()[-4000:]
-
-
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-async def connected(post: Lasting) -> Stream:
-    return await asyncio.open_connection("127.0.0.1", post.gateway.port)
-
-
-async def upgraded(post: Lasting) -> Stream:
-    """A WebSocket that has got engine.io's first packet."""
-    reader, writer = await connected(post)
-    writer.write(UPGRADE)
-    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
-    await reader.readuntil(b"}")
-    return reader, writer
-
-
-def masked(first_byte: int, payload: bytes = b"") -> bytes:
-    """A client's frame, masked with zeros."""
-    length = len(payload)
-    if length < 126:
-        head = bytes([first_byte, 0x80 | length])
-    elif length < 65_536:
-        head = struct.pack(">BBH", first_byte, 0x80 | 126, length)
-    else:
-        head = struct.pack(">BBQ", first_byte, 0x80 | 127, length)
-    return head + b"\0\0\0\0" + payload
-
-
-async def ended(stream: Stream, seconds: float = 5.0) -> bytes:
-    """What the gateway says until it closes; TimeoutError when it does not."""
-    reader, writer = stream
-    said = b""
-    try:
-        async with asyncio.timeout(seconds):
-            with contextlib.suppress(ConnectionError):
-                while chunk := await reader.read(65_536):
-                    said = (said + chunk)[-65_536:]
-    finally:
-        writer.transport.abort()
-    return said
 
 
 @pytest.mark.parametrize(
@@ -119,7 +76,7 @@ async def ended(stream: Stream, seconds: float = 5.0) -> bytes:
     ],
 )
 async def test_what_is_no_request_is_refused_and_closed(post: Lasting, said: bytes) -> None:
-    stream = await connected(post)
+    stream = await connected(post.gateway.port)
 
     stream[1].write(said)
     answer = await ended(stream, seconds=8)
@@ -146,7 +103,7 @@ async def test_what_is_no_request_is_refused_and_closed(post: Lasting, said: byt
     ],
 )
 async def test_what_is_no_frame_closes_the_websocket(post: Lasting, said: bytes) -> None:
-    stream = await upgraded(post)
+    stream = await upgraded(post.gateway.port)
 
     stream[1].write(said)
 
@@ -163,23 +120,23 @@ async def test_connections_that_never_log_in_are_closed_and_cost_nobody_anything
     async def stranger(number: int) -> None:
         match number % 6:
             case 0:  # says nothing at all
-                stream = await connected(post)
+                stream = await connected(post.gateway.port)
             case 1:  # never ends its request
-                stream = await connected(post)
+                stream = await connected(post.gateway.port)
                 stream[1].write(UPGRADE[:-2])
             case 2:  # a byte now and then
-                stream = await connected(post)
+                stream = await connected(post.gateway.port)
                 for byte in UPGRADE[:20]:
                     stream[1].write(bytes([byte]))
                     await asyncio.sleep(0.4)
             case 3:  # never ends its frame
-                stream = await upgraded(post)
+                stream = await upgraded(post.gateway.port)
                 stream[1].write(masked(0x81, b"40{}")[:-1])
             case 4:  # is refused, and stays
-                stream = await upgraded(post)
+                stream = await upgraded(post.gateway.port)
                 stream[1].write(masked(0x81, refused))
             case _:
-                stream = await upgraded(post)
+                stream = await upgraded(post.gateway.port)
         await ended(stream, seconds=PATIENCE_SECONDS * 2.5)
 
     async with post.undisturbed(), asyncio.TaskGroup() as strangers:
@@ -191,3 +148,55 @@ async def test_connections_that_never_log_in_are_closed_and_cost_nobody_anything
     after = post.megabytes()
     print(f"\n{STRANGERS} connections that never log in: gateway {before[0]} -> {after[0]} MB resident")
     assert after[0] - before[0] < GROWTH_MEGABYTES
+
+
+async def test_at_the_limit_of_open_files_the_longest_silent_goes_and_whoever_logs_in_gets_in(post: Lasting) -> None:
+    gateway = post.services.gateway()
+    own = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (400, 400))
+    assert own[1] > 400
+    await gateway.ready()
+    assert "most_connections=200" in gateway.log.read_text()
+
+    silent = [await connected(gateway.port) for _ in range(300)]
+    client = PythonClient("late", f"late.{gateway.pid}", History())
+    await client.connect(gateway.url, token(client.user))
+    await client.online()
+    assert (await gateway.get("/readyz"))[0] == 200
+    for stream in silent[:100]:
+        await ended(stream)
+    assert "full" in gateway.log.read_text()
+
+    for stream in silent:
+        stream[1].transport.abort()
+    assert len(client.sessions) == 1
+    await client.disconnect()
+    await client.end()
+
+
+async def test_a_gateway_without_a_file_left_lives_and_takes_connections_again_afterwards(post: Lasting) -> None:
+    gateway = post.services.gateway()
+    await gateway.ready()
+    client = PythonClient("early", f"early.{gateway.pid}", History())
+    await client.connect(gateway.url, token(client.user))
+    await client.online()
+    limits = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)
+
+    # Lower than what it found when it started, so that it does not know.
+    there = len(list(Path(f"/proc/{gateway.pid}/fd").iterdir()))
+    resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (there + 20, limits[1]))
+    crowd = [await connected(gateway.port) for _ in range(100)]
+    await post.publisher.publish(client.user, 1, id="m1")
+    await client.received(["m1"])
+    for stream in crowd:
+        stream[1].transport.abort()
+    resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, limits)
+
+    late = PythonClient("late", f"late.{gateway.pid}", History())
+    await late.connect(gateway.url, token(late.user))
+    await late.online()
+    assert gateway.alive
+    assert len(client.sessions) == 1
+    assert "Traceback" not in gateway.log.read_text()
+    for each in (client, late):
+        await each.disconnect()
+        await each.end()
