@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import secrets
 import sys
 from collections import Counter
@@ -24,6 +25,8 @@ from tests.support.services import ROOT
 KINDS = (Kind.PRIVATE, Kind.DOCKER)
 """A node that can be stopped, killed and told what to do."""
 
+SAY_SECONDS = 10
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -32,6 +35,8 @@ def main() -> int:
     parser.add_argument("--broker", choices=KINDS, default=Kind.PRIVATE, help="which RabbitMQ (default private)")
     parser.add_argument("--folder", type=Path, help="where logs and the picture go (default .run/chaos)")
     options = parser.parse_args()
+    for library in ("aiormq", "aio_pika", "socketio", "engineio"):
+        logging.getLogger(library).setLevel(logging.CRITICAL)  # that connections break is what this is about
     console = Console()
     console.print(f"seed {options.seed}")
     folder = options.folder or ROOT / ".run" / "chaos"
@@ -54,12 +59,20 @@ async def _run(console: Console, broker: Broker, folder: Path, seed: int, second
     url = f"{broker.url.partition(',')[0].rpartition('/')[0]}/{VHOST}"
     async with staged(broker, url, folder) as stage:
         with Live(console=console, refresh_per_second=4) as live:
-            result = await run(stage, seed, seconds, lambda text: live.update(Text(text)))
+            result = await run(stage, seed, seconds, lambda text: _say(console, live, text))
         title = f"restante, chaos with seed {seed}: how late each message came, and what went wrong"
         picture = svg(title, stage.timeline.latencies(), stage.mishaps, stage.timeline.now)
         path = await asyncio.to_thread(draw, picture, folder / f"chaos-{seed}")
         _report(console, stage, result, path)
     return 0 if result.clean else 1
+
+
+def _say(console: Console, live: Live, text: str) -> None:
+    """One line that changes; where it could not, a line now and then."""
+    if console.is_terminal:
+        live.update(Text(text))
+    elif int(float(text.split()[0])) % SAY_SECONDS == 0:
+        console.print(text, markup=False, soft_wrap=True)
 
 
 def _complain(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:

@@ -1,6 +1,7 @@
 """One chaos run: load, mishaps from a seed, alone and mixed, then the end and the judgement."""
 
 import asyncio
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -32,6 +33,7 @@ async def run(stage: Stage, seed: int, seconds: float, say: Callable[[str], None
     """Every kind of mishap comes once before one comes again."""
     random = Random(seed)
     complaints: list[str] = []
+    stage.timeline.begin()
     async with asyncio.TaskGroup() as group:
         for device in stage.devices:
             group.create_task(stage.publish(device.user), name=f"publisher for {device.user}")
@@ -68,6 +70,8 @@ async def _one(stage: Stage, broken: Break, random: Random, complaints: list[str
     stage.mishaps.append(mishap)
     try:
         await broken(stage, random)
+    except subprocess.TimeoutExpired:
+        mishap.kind += " (the machine was too slow for rabbitmqctl)"
     except Exception as err:  # noqa: BLE001 -- a mishap that fails must not end the run, but fails it
         complaints.append(f"{mishap.kind} failed: {err!r}")
     mishap.healed = stage.timeline.now

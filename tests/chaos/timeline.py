@@ -18,6 +18,11 @@ class Timeline(list[Happening]):
     def now(self) -> float:
         return time.monotonic() - self.began
 
+    def begin(self) -> None:
+        """From here on the time counts; what happened before, happened at its beginning."""
+        self.began = time.monotonic()
+        self.times = [0.0] * len(self)
+
     def append(self, happening: Happening) -> None:
         self.times.append(self.now)
         super().append(happening)
