@@ -8,6 +8,7 @@ from typing import Self
 from tests.support.balancer import Balancer
 from tests.support.release import Release
 from tests.support.services import Service, Services
+from tests.support.until import until
 
 LOOK_SECONDS = 0.1
 
@@ -32,6 +33,7 @@ class Fleet:
             await service.ready(seconds=60.0)
         await self.balancer.__aenter__()
         self._looking = asyncio.create_task(self._look(), name="balancer's probes")
+        await until(lambda: len(self.balancer.ports) == self.size, "the balancer knows all gateways")
         return self
 
     async def __aexit__(
