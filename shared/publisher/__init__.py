@@ -1,0 +1,7 @@
+"""A publisher for Python applications: the connection is kept, messages are confirmed, receipts can be awaited."""
+
+from shared.publisher.message import BadMessage
+from shared.publisher.publisher import NotHeld, Publisher, Rejected
+from shared.publisher.receipts import Outcome, Receipt
+
+__all__ = ["BadMessage", "NotHeld", "Outcome", "Publisher", "Receipt", "Rejected"]
