@@ -71,7 +71,7 @@ def _say(console: Console, live: Live, text: str) -> None:
     """One line that changes; where it could not, a line now and then."""
     if console.is_terminal:
         live.update(Text(text))
-    elif int(float(text.split()[0])) % SAY_SECONDS == 0:
+    elif int(float(text.split(maxsplit=1)[0])) % SAY_SECONDS == 0:
         console.print(text, markup=False, soft_wrap=True)
 
 
