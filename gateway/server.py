@@ -9,9 +9,11 @@ import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import engineio.payload
 import socketio
 
 from gateway.packets import BadPacket, RawPacket, answer, arguments
+from gateway.polling import POST_PACKETS
 from gateway.settings import GatewaySettings
 from gateway.tokens import Code, Refusal
 from gateway.unread import Unread
@@ -98,6 +100,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
             **engine,
         )
         self.eio.create_queue = Unread
+        engineio.payload.Payload.max_decode_packets = POST_PACKETS
         self.on("connect", self._connect, namespace=self.namespace)
         self.on("disconnect", lambda sid, _reason: handlers.logged_out(sid), namespace=self.namespace)
 

@@ -10,6 +10,9 @@ from typing import Any
 MESSAGES = 128
 """The largest window that can be set."""
 
+AT_ONCE = 16
+"""What may be taken at once, so in one answer to a poll: the stock Python client takes no more for a valid one."""
+
 OTHER_CHARACTERS = 1_000_000
 """Answers to what it asked for, mostly."""
 
@@ -21,6 +24,19 @@ class Unread(asyncio.Queue[Any]):
         super().__init__()
         self._messages = 0
         self._other_characters = 0
+        self._taken = 0
+
+    async def get(self) -> Any:
+        self._taken = 0
+        return await super().get()
+
+    def get_nowait(self) -> Any:
+        """engine.io calls it until it raises `QueueEmpty`: at the end, or here when so many were taken since `get`."""
+        if self._taken == AT_ONCE:
+            raise asyncio.QueueEmpty
+        item = super().get_nowait()
+        self._taken += 1
+        return item
 
     def is_too_much(self) -> bool:
         return self._messages > MESSAGES or self._other_characters > OTHER_CHARACTERS
