@@ -1,7 +1,7 @@
 # What a developer types. Everything it makes is in .venv (the environment), .run (brokers, logs, secrets) and, for
 # containers, deploy/.env and Docker's volume.
 .DEFAULT_GOAL := help
-.PHONY: help run up down test check lock bench simulate clean
+.PHONY: help run up upgrade down test test-containers check lock bench simulate clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -18,11 +18,17 @@ run: .venv/.run ## Start a RabbitMQ, a dispatcher, a gateway and the demo page; 
 up: ## Start all of it in containers, two of each service, and wait until they serve (ARGS="--scale gateway=3")
 	@exec $(PYTHON) -m deploy.containers up $(ARGS)
 
+upgrade: ## Build what is checked out and replace the services of `make up` one by one, drained
+	@exec $(PYTHON) -m deploy.containers upgrade $(ARGS)
+
 down: ## Drain and stop what `make up` started; messages stay (ARGS=--volumes deletes them)
 	@exec $(PYTHON) -m deploy.containers down $(ARGS)
 
 test: .venv/.dev ## Run every test that this machine can run (ARGS="-k alice" for some of them)
 	@exec $(BIN)/python -m pytest $(ARGS)
+
+test-containers: .venv/.dev ## Kill, freeze, cut off and upgrade containers under load: some minutes, needs Docker
+	@exec $(BIN)/python -m pytest tests/containers $(ARGS)
 
 check: .venv/.dev ## Lint, format, types, and which part may import which
 	@$(BIN)/ruff check $(SOURCES)

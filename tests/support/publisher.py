@@ -25,10 +25,12 @@ class Publisher:
     """Publishes, counts queues, reads dead letters and receipts. `async with` closes its connection."""
 
     url: str
+    """Several, with commas between: each that is opened is the next one's turn."""
     history: History = field(default_factory=list)
     _connection: AbstractConnection | None = None
     _channel: AbstractChannel | None = None
     _looking: AbstractChannel | None = None
+    _opened: int = 0
 
     async def __aenter__(self) -> Self:
         await self._open()
@@ -136,7 +138,9 @@ class Publisher:
         return found
 
     async def _open(self) -> None:
-        connection = aio_pika.Connection(URL(self.url))
+        urls = self.url.split(",")
+        connection = aio_pika.Connection(URL(urls[self._opened % len(urls)]))
+        self._opened += 1
         try:
             await connection.connect()
         except BaseException:

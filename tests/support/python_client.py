@@ -17,6 +17,7 @@ SEEN = 256
 class PythonClient(Client):
     """One `socketio.AsyncClient`. What it keeps waiting is a future that its handler awaits."""
 
+    transports: tuple[str, ...] = ("websocket",)
     _sio: Any = None
     _http: aiohttp.ClientSession | None = None
     _mode: tuple[Mode, Json, str, float] = (Mode.CONFIRM, None, "", 0.0)
@@ -32,7 +33,8 @@ class PythonClient(Client):
 
         await self.end()
         # A session of our own: the library forgets to close the one of a connection that failed half-way.
-        self._http = aiohttp.ClientSession()
+        # It keeps a balancer's cookie, for long-polling, also where the balancer has no name but an address.
+        self._http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
         self._sio = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.3, http_session=self._http)
         self._sio.on("connect", lambda: self.note_connected(self._sio.get_sid(), [] if seen is Seen.NEVER else handed))
         self._sio.on("disconnect", self.note_disconnected)
@@ -40,7 +42,7 @@ class PythonClient(Client):
         self._sio.on("replaced", self._count_replaced)
         self._sio.on("message", self._receive)
         try:
-            await self._sio.connect(url, auth=auth, transports=["websocket"])
+            await self._sio.connect(url, auth=auth, transports=list(self.transports))
         except socketio.exceptions.ConnectionError as err:
             if not self.refusals:
                 self.refusals.append((str(err), None))
