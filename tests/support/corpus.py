@@ -206,6 +206,21 @@ def tokens() -> dict[str, tuple[str, str]]:
         "a key of its own": by_hand('{"alg":"none","jwk":{"kty":"oct","k":"eA"}}', json.dumps(good)),
         "a key elsewhere": by_hand('{"alg":"none","jku":"http://127.0.0.1:1/"}', json.dumps(good)),
         "a key that is a path": by_hand('{"alg":"HS256","kid":["../../etc/passwd"]}', json.dumps(good)),
+        **{
+            f"the key {kid!r:.40}": by_hand(json.dumps({"alg": "none", "kid": kid}), json.dumps(good))
+            for kid in ODD_KEYS
+        },
+        "the public key for a secret": jwt_by(PUBLIC_KEY, '{"alg":"HS256"}', json.dumps(good)),
+        "an empty secret": jwt_by("", '{"alg":"HS256"}', json.dumps(good)),
+        "an algorithm in another case": by_hand('{"alg":"hs256"}', json.dumps(good)),
+        "no algorithm in another case": _part('{"alg":"nOnE"}') + f".{body}.",
+        "a body that is not in the token": by_hand('{"alg":"HS256","b64":false,"crit":["b64"]}', json.dumps(good)),
+        "a packed body": by_hand('{"alg":"HS256","zip":"DEF","crit":["zip"]}', json.dumps(good)),
+        "an encrypted token": "e30.e30.e30.e30.e30",
+        "not yet, in words": signed(nbf="soon"),
+        "not yet, at infinity": by_hand(plain, f'{{"sub":"mallory","aud":"{AUDIENCE}","nbf":1e999}}'),
+        "a time of issue that is a list": by_hand(plain, f'{{"sub":"mallory","aud":"{AUDIENCE}","iat":[1]}}'),
+        "two users": by_hand(plain, f'{{"sub":["mallory","bob"],"aud":"{AUDIENCE}"}}'),
         "an extension that must be known": by_hand('{"alg":"HS256","crit":["x"],"x":1}', json.dumps(good)),
         "a header that is a list": by_hand("[]", json.dumps(good)),
         "a header too deep": by_hand('{"alg":' + nested(1500) + "}", json.dumps(good)),
@@ -266,10 +281,29 @@ ODD_USERS: list[Any] = [
 ]
 
 
+ODD_KEYS: list[Any] = [
+    "../../../../dev/null",
+    "/proc/self/environ",
+    "http://127.0.0.1:1/keys",
+    "' OR 1=1 --",
+    "|/bin/true",
+    "\0",
+    "k" * 10_000,
+    7,
+    None,
+    {"kid": 1},
+]
+PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n"
+
+
 def by_hand(header: str, claims: str) -> str:
     """A token of any header and claims, rightly signed: what an issuer with a fault would give out."""
+    return jwt_by(SECRET, header, claims)
+
+
+def jwt_by(secret: str, header: str, claims: str) -> str:
     said = f"{_part(header)}.{_part(claims)}"
-    signature = hmac.digest(SECRET.encode(), said.encode(), "sha256")
+    signature = hmac.digest(secret.encode(), said.encode(), "sha256")
     return f"{said}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
