@@ -66,6 +66,7 @@ def emits_again_what_is_in_flight() -> list[Patch]:
 
     def again(self: Session, item: Forward, reply: str, window: int, now: float) -> None:
         self.sent.pop(item.message, None)
+        self.pending.discard(item.message, now)
         forward(self, item, reply, window, now)
 
     return [(Session, "forward", again)]
