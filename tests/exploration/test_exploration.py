@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.exploration.search import Exploration
+from tests.exploration.wander import wander
 from tests.exploration.world import SmallWorld
 from tests.simulation import mutants
 from tests.simulation.mutants import Patch, planted
@@ -37,6 +38,15 @@ def test_no_interleaving_with_one_fault_anywhere_breaks_an_invariant(refused: fr
     assert found.violation is None, found
     assert found.complete
     assert found.states[1] > 5_000
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_no_random_way_with_three_messages_and_three_faults_breaks_an_invariant() -> None:
+    found = wander(SmallWorld(waiting=2, coming=1, refused=frozenset({2})), most_faults=3, walks=3000)
+
+    assert found.violation is None, found
+    assert found.ends == 3000
 
 
 @pytest.mark.slow
