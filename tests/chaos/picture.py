@@ -27,7 +27,7 @@ def svg(title: str, latencies: list[tuple[float, float]], mishaps: list[Mishap],
     decades = math.log10(max(slowest, 10 * FASTEST_MS) / FASTEST_MS)
 
     def x(moment: float) -> float:
-        return LEFT + (WIDTH - LEFT - 20) * moment / seconds
+        return LEFT + (WIDTH - LEFT - 30) * moment / seconds
 
     def y(milliseconds: float) -> float:
         return plot_bottom - (plot_bottom - TOP) * math.log10(max(milliseconds, FASTEST_MS) / FASTEST_MS) / decades
@@ -40,11 +40,12 @@ def svg(title: str, latencies: list[tuple[float, float]], mishaps: list[Mishap],
     for decade in range(int(decades) + 1):
         level = FASTEST_MS * 10**decade
         label = f"{level:.0f} ms" if level < 1000 else f"{level / 1000:.0f} s"
-        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 20}" y1="{y(level):.1f}" y2="{y(level):.1f}" stroke="#ddd"/>')
+        parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 30}" y1="{y(level):.1f}" y2="{y(level):.1f}" stroke="#ddd"/>')
         parts.append(f'<text x="8" y="{y(level) + 4:.1f}" font-size="12">{label}</text>')
     for n in range(11):
         moment = seconds * n / 10
-        parts.append(f'<text x="{x(moment) - 10:.1f}" y="{plot_bottom + 20}" font-size="12">{moment:.0f} s</text>')
+        where = f'x="{x(moment):.1f}" y="{plot_bottom + 20}" font-size="12" text-anchor="middle"'
+        parts.append(f"<text {where}>{moment:.0f} s</text>")
     for mishap in mishaps:
         at = kinds.index(mishap.kind)
         colour = COLOURS[at % len(COLOURS)]
@@ -63,7 +64,7 @@ def svg(title: str, latencies: list[tuple[float, float]], mishaps: list[Mishap],
         line = plot_bottom + 40 + row * at
         colour = COLOURS[at % len(COLOURS)]
         parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - 20}" y1="{line + row - 4}" y2="{line + row - 4}" stroke="#eee"/>'
+            f'<line x1="{LEFT}" x2="{WIDTH - 30}" y1="{line + row - 4}" y2="{line + row - 4}" stroke="#eee"/>'
             f'<text x="{LEFT + 4}" y="{line + 11}" font-size="11" fill="{colour}">{escape(kind)}</text>'
         )
     return "\n".join([*parts, "</svg>"])
