@@ -1,14 +1,13 @@
 """What each account of `deploy/rabbitmq` may do: what is written down here and nothing else, as the broker sees it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from urllib.parse import quote, urlsplit
 
 import pytest
-from aiormq.abc import AbstractChannel, AbstractConnection
+from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
 from pamqp.commands import Basic
 from pydantic import SecretStr
@@ -17,29 +16,12 @@ from deploy.local.broker import Broker
 from deploy.local.rabbitmq import Management
 from deploy.rabbitmq.accounts import ACCOUNTS
 from shared import topology
-from shared.broker import BrokerAway, close, connect, wire
+from shared.broker import BrokerAway, close, connect
 from shared.cli.link import Depth, Link
 from shared.cli.surroundings import CommandSettings
-from shared.settings import BrokerSettings, QueueType
+from shared.settings import QueueType
 from tests.support.accounts import Accounts, accounts
-
-Act = Callable[[AbstractChannel], Awaitable[object]]
-
-EXCHANGES = ("messages", "messages.unrouted", "dead-letters", "receipts", "sessions", "gateways", "dispatchers")
-OTHER_EXCHANGES = ("", "amq.direct", "amq.topic", "of-somebody-else")
-QUEUES = (
-    "user.alice",
-    "unrouted",
-    "dead-letters",
-    "dispatcher.census",
-    "sessions.7",
-    "gateway.00ff",
-    "dispatcher.00ff",
-    "receipts.billing",
-    "of-somebody-else",
-)
-# Not there, so that whoever may delete them breaks nothing; RabbitMQ asks for the right first.
-NEW_QUEUES = ("user.bob", "sessions.8", "gateway.0a", "dispatcher.0a", "receipts.shop", "gateway.mine", "anything")
+from tests.support.acts import EXCHANGES, QUEUES, consume, everything, logged_in, refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,78 +79,6 @@ MAY = {
 }
 
 
-def everything() -> dict[tuple[str, ...], Act]:
-    """Every act on everything that there is, those that leave the most as it was first."""
-    acts: dict[tuple[str, ...], Act] = {}
-    for exchange in (*EXCHANGES, *OTHER_EXCHANGES):
-        acts["publish", exchange] = _publish(exchange)
-    for queue in QUEUES:
-        for exchange in (*EXCHANGES, *OTHER_EXCHANGES[1:]):
-            acts["bind", queue, exchange] = _bind(queue, exchange)
-    for queue in QUEUES:
-        acts["consume", queue] = _consume(queue)
-        acts["empty", queue] = _empty(queue)
-    for queue in (*QUEUES, *NEW_QUEUES):
-        acts["declare or delete", queue] = _delete(queue)
-    for exchange in (*EXCHANGES, *OTHER_EXCHANGES[1:]):
-        acts["declare or delete", exchange] = _delete_exchange(exchange)
-    return acts
-
-
-def _publish(exchange: str) -> Act:
-    return lambda channel: channel.basic_publish(b"{}", exchange=exchange, routing_key="user.alice")
-
-
-def _bind(queue: str, exchange: str) -> Act:
-    return lambda channel: channel.queue_bind(queue, exchange, "key")
-
-
-def _consume(queue: str) -> Act:
-    async def consume(channel: AbstractChannel) -> None:
-        tag = (await channel.basic_consume(queue, _ignore)).consumer_tag
-        await channel.basic_cancel(tag or "")
-
-    return consume
-
-
-def _empty(queue: str) -> Act:
-    return lambda channel: channel.queue_purge(queue)
-
-
-def _delete(queue: str) -> Act:
-    return lambda channel: channel.queue_delete(queue)
-
-
-def _delete_exchange(exchange: str) -> Act:
-    return lambda channel: channel.exchange_delete(exchange)
-
-
-async def _ignore(_message: object) -> None:
-    """Whether it may be consumed is all that is asked."""
-
-
-@asynccontextmanager
-async def logged_in(url: str) -> AsyncIterator[AbstractConnection]:
-    connection = await connect(BrokerSettings(broker_url=url), "test")  # type: ignore[arg-type]  # as typed
-    try:
-        yield wire(connection)
-    finally:
-        await close(connection)
-
-
-async def refused(connection: AbstractConnection, act: Act) -> bool:
-    """Whether the broker says that this account may not. Anything else that it may say means that it might."""
-    channel = await connection.channel(publisher_confirms=True)
-    try:
-        await act(channel)
-    except ChannelAccessRefused:
-        return True
-    except ChannelPreconditionFailed:
-        return False
-    await channel.close()
-    return False
-
-
 @pytest.fixture
 def known(broker: Broker) -> Iterator[Accounts]:
     with accounts(broker) as made:
@@ -220,7 +130,7 @@ async def test_an_account_has_no_access_to_another_virtual_host(account: str, kn
 @pytest.mark.parametrize("account", ["gateway", "publisher"])
 async def test_a_leaked_password_takes_no_message_out_of_a_users_queue(account: str, office: Accounts) -> None:
     async with logged_in(office.url(account)) as thief:
-        assert await refused(thief, _consume("user.alice"))
+        assert await refused(thief, consume("user.alice"))
         assert await refused(thief, lambda channel: channel.basic_get("user.alice"))
         assert await refused(thief, lambda channel: channel.queue_bind("gateway.00ff", "messages", "alice"))
         assert await refused(thief, lambda channel: channel.queue_unbind("user.alice", "messages", "alice"))
