@@ -56,7 +56,7 @@ def _bind(queue: str, exchange: str) -> Act:
 
 def consume(queue: str) -> Act:
     async def begin(channel: AbstractChannel) -> None:
-        tag = (await channel.basicconsume(queue, _ignore)).consumer_tag
+        tag = (await channel.basic_consume(queue, _ignore)).consumer_tag
         await channel.basic_cancel(tag or "")
 
     return begin
