@@ -67,7 +67,7 @@ PAYLOADS = {
     "an open packet": b"0{}",
     "a kind in full-width digits": "\uff14\uff10".encode(),
     "the form of old browsers": b'd=42["message",1]',
-    "seventeen packets": b"\x1e".join([b"3"] * 17),
+    "more packets than a window": b"\x1e".join([b"3"] * 257),
     "a hundred thousand packets": b"\x1e".join([b"3"] * 100_000),
     "brackets without end": b'42["message",' + b"[" * 400_000,
     "more than may be said at once": b'42["message","' + b"x" * 1_000_000 + b'"]',
