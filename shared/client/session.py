@@ -39,6 +39,28 @@ class Dismissed(Exception):
     """The gateway sent this client away for good: `replaced` or `disconnected`."""
 
 
+class _Connector(aiohttp.TCPConnector):
+    """Closes what python-socketio leaves open: a WebSocket that ends before its first packet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: list[aiohttp.connector.Connection] = []
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 -- as theirs
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        self._made.append(connection)
+        return connection
+
+    def end(self) -> None:
+        for connection in self._made:
+            connection.close()
+
+
 class _Callback:
     """Answered by the event's handler, which waits for `answered`."""
 
@@ -63,7 +85,8 @@ class Session:
         self._refused: LoginRefused | None = None
         self._replaced = False
         # A session of our own: the library forgets to close the one of a connection that failed half-way.
-        self._http = aiohttp.ClientSession()
+        self._connector = _Connector()
+        self._http = aiohttp.ClientSession(connector=self._connector)
         self._sio = socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=self._http)
         on = {
             "message": self._message,
@@ -109,15 +132,18 @@ class Session:
 
     async def close(self) -> None:
         """Bounded. Answers given before are on their way first."""
-        for _ in range(3):  # turns of the loop in which the handlers that were answered return
-            await asyncio.sleep(0)
-        with contextlib.suppress(TimeoutError, OSError, aiohttp.ClientError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._sio.disconnect()
-                await self._sio.eio.disconnect(abort=True)
-        await self._http.close()
-        for callback in list(self._callbacks):
-            callback.answer(None)  # to nobody: its handler ends, and says so to a connection that is closed
+        try:
+            for _ in range(3):  # turns of the loop in which the handlers that were answered return
+                await asyncio.sleep(0)
+            with contextlib.suppress(TimeoutError, OSError, aiohttp.ClientError, socketio.exceptions.SocketIOError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    if self._sio.eio.state == "connected":  # half-way there is nothing that it could end
+                        await self._sio.disconnect()
+        finally:
+            self._connector.end()
+            await self._http.close()
+            for callback in list(self._callbacks):
+                callback.answer(None)  # to nobody: its handler ends, and says so to a connection that is closed
 
     async def _message(self, said: object = None, *_: object) -> object:
         callback = _Callback()
