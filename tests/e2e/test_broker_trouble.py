@@ -42,6 +42,12 @@ async def during(broker: Broker, kind: Alarm) -> AsyncIterator[None]:
         await asyncio.to_thread(raised.__exit__, None, None, None)
 
 
+async def there(publisher: Publisher, scene: Scene, count: int) -> None:
+    """So many wait for each: the first messages for somebody new are moved, and that waits for the end of an alarm."""
+    for client in scene.clients:
+        await publisher.waits(client.user, count, seconds=60)
+
+
 async def blocked(service: Service, wanted: float) -> None:
     deadline = asyncio.get_running_loop().time() + 15
     while await service.metric("restante_broker_blocked") != wanted:
@@ -58,6 +64,7 @@ async def test_during_an_alarm_a_backlog_is_delivered_and_acked_and_send_is_unav
     for client in scene.clients:
         await publisher.burst(client.user, ids)
         await publisher.publish(client.user, LARGE, id="large")
+    await there(publisher, scene, BACKLOG + 1)
     alice = scene.clients[0]
 
     async with during(broker, kind):
@@ -106,6 +113,7 @@ async def test_alarms_that_come_and_go_while_a_backlog_is_delivered_lose_reorder
     first, leaving = scene.clients[:2]
     for client in scene.clients:
         await publisher.burst(client.user, ids)
+    await there(publisher, scene, LONG)
     for client in scene.clients:
         await client.connect(gateway.url, token(client.user), seen=Seen.CONFIRMED)
         await client.mode(Mode.DELAY, delay_seconds=SLOW_SECONDS)
@@ -118,9 +126,9 @@ async def test_alarms_that_come_and_go_while_a_backlog_is_delivered_lose_reorder
             await leaving.connect(gateway.url, token(leaving.user), seen=Seen.CONFIRMED)
             await leaving.online(sessions=before + 1)
             await blocked(gateway, 1)
-            there = len(first.messages)
-            assert there < LONG, "the alarm was to come in the midst of it"
-            await until(lambda: len(first.messages) >= min(LONG, there + 40), "a window and more")  # noqa: B023 -- at once
+            so_far = len(first.messages)
+            assert so_far < LONG, "the alarm was to come in the midst of it"
+            await until(lambda: len(first.messages) >= min(LONG, so_far + 40), "a window and more")  # noqa: B023 -- at once
         await blocked(gateway, 0)
     for client in scene.clients:
         await client.mode(Mode.CONFIRM)
@@ -200,6 +208,7 @@ async def test_messages_flow_over_tls_by_the_ca_that_is_named_through_alarms_too
             await client.disconnect()
         for client in scene.clients:
             await publisher.publish(client.user, "over TLS", id="through an alarm")
+        await there(publisher, scene, 1)
         async with during(broker, Alarm.MEMORY):
             for client in scene.clients:
                 await client.connect(gateway.url, token(client.user), seen=Seen.CONFIRMED)
