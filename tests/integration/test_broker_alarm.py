@@ -166,7 +166,7 @@ async def test_the_side_door_leads_past_an_alarm_for_what_is_small_large_or_for_
 async def test_what_is_said_before_during_and_after_alarms_is_heard_once_and_in_order(
     post: Post, broker: Broker
 ) -> None:
-    """Two at a time, as the dispatcher does it, all the while, through two alarms."""
+    """Eight at a time, more than the side door takes at once, all the while, through two alarms."""
     speaker, listener = await post.speaker(), Listener()
     stop, numbers = asyncio.Event(), 0
 
@@ -176,7 +176,7 @@ async def test_what_is_said_before_during_and_after_alarms_is_heard_once_and_in_
             numbers += 1
             await speaker.say(INBOX, b"%d" % numbers)
 
-    speaking = [asyncio.create_task(speak()) for _ in range(2)]
+    speaking = [asyncio.create_task(speak()) for _ in range(8)]
     for _ in range(2):
         async with during(broker):
             await until(lambda: post.alarm.on, "alarm")
