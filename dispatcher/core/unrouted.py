@@ -14,12 +14,14 @@ from shared.message import DeadLetter, Reason
 from shared.names import is_user_id
 
 QUIET_SECONDS = 0.1
-STEADY_SECONDS = 30.0
-"""A queue is bound once nothing came for its user for so long, and after so much steady traffic at the latest.
+BRIEF_SECONDS = 0.03
+HURRIED_SECONDS = 2.0
+"""A queue is bound once all that came for its user is moved and nothing more came for so long. A shorter pause must
+do after so much steady traffic: it is still longer than a move takes."""
 
-The first keeps the order for a publisher that waits for confirms, the second need not: in the midst of traffic
-the first messages that come directly pass the last ones that came this way.
-"""
+STEADY_SECONDS = 300.0
+"""And after so long without any such pause. That need not keep the order: in the midst of traffic the first messages
+that come directly pass the last ones that came this way, also those of a publisher that waits for confirms."""
 
 RETRY_SECONDS = 0.5
 
@@ -160,11 +162,12 @@ class Unrouted:
     def tick(self, now: float) -> None:
         """Every 50 ms."""
         for user, newcomer in self._newcomers.items():
-            quiet = now - newcomer.last_at
+            quiet, steady = now - newcomer.last_at, now - newcomer.opened_at
+            enough = BRIEF_SECONDS if steady >= HURRIED_SECONDS else QUIET_SECONDS
             match newcomer.stage:
-                case _Stage.MOVING if not newcomer.moving and quiet >= QUIET_SECONDS:
+                case _Stage.MOVING if not newcomer.moving and quiet >= enough:
                     self._bind(user, newcomer)
-                case _Stage.MOVING if now - newcomer.opened_at >= STEADY_SECONDS:
+                case _Stage.MOVING if steady >= STEADY_SECONDS:
                     self._bind(user, newcomer)
                 # Those still on their way may fail too: they are then tried again together, in order.
                 case _Stage.WAITING if not newcomer.moving and quiet >= RETRY_SECONDS:

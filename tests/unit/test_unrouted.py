@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from dispatcher.core.quota import SENDER_BURST, Quota
-from dispatcher.core.unrouted import QUIET_SECONDS, RETRY_SECONDS, STEADY_SECONDS, Unrouted
+from dispatcher.core.unrouted import BRIEF_SECONDS, HURRIED_SECONDS, QUIET_SECONDS, RETRY_SECONDS, STEADY_SECONDS, Unrouted
 from shared.message import DeadLetter, Reason
 
 
@@ -74,6 +74,23 @@ def test_the_queue_is_bound_once_nothing_came_for_a_moment() -> None:
     assert orders.taken() == []
 
     rules.tick(now=QUIET_SECONDS)
+    assert orders.taken() == [("bind", "alice")]
+
+
+def test_in_steady_traffic_a_short_pause_is_enough() -> None:
+    orders = Orders()
+    rules = Unrouted(orders, Quota())
+    rules.arrived("alice", 1, now=0)
+    rules.declared("alice", now=0)
+    rules.moved(1, now=0)
+    rules.arrived("alice", 2, now=HURRIED_SECONDS)
+    rules.moved(2, now=HURRIED_SECONDS)
+    orders.taken()
+
+    rules.tick(now=HURRIED_SECONDS + BRIEF_SECONDS / 2)
+    assert orders.taken() == []
+
+    rules.tick(now=HURRIED_SECONDS + BRIEF_SECONDS)
     assert orders.taken() == [("bind", "alice")]
 
 
