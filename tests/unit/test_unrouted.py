@@ -90,7 +90,7 @@ def test_in_steady_traffic_a_short_pause_is_enough() -> None:
     rules.tick(now=HURRIED_SECONDS + BRIEF_SECONDS / 2)
     assert orders.taken() == []
 
-    rules.tick(now=HURRIED_SECONDS + BRIEF_SECONDS)
+    rules.tick(now=HURRIED_SECONDS + BRIEF_SECONDS * 1.5)
     assert orders.taken() == [("bind", "alice")]
 
 
