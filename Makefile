@@ -1,7 +1,7 @@
 # What a developer types. Everything it makes is in .venv (the environment), .run (brokers, logs, secrets) and, for
 # containers, deploy/.env and Docker's volume.
 .DEFAULT_GOAL := help
-.PHONY: help run up upgrade down test test-containers check lock bench simulate clean
+.PHONY: help run up upgrade down test test-containers check lock bench bench-rollout simulate explore chaos chaos-long clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -38,6 +38,18 @@ check: .venv/.dev ## Lint, format, types, and which part may import which
 
 simulate: .venv/.dev ## A million steps of the simulation, every invariant checked after each
 	@exec $(BIN)/python -m tests.simulation.run --steps 1000000 $(ARGS)
+
+explore: .venv/.dev ## Visit every state of a small world of the cores (ARGS="--faults 2": not finished in a day)
+	@exec $(BIN)/python -m tests.exploration $(ARGS)
+
+chaos: .venv/.dev ## Break a running system for three minutes, and judge (ARGS="--seed 7")
+	@exec $(BIN)/python -m tests.chaos --seconds 180 $(ARGS)
+
+chaos-long: .venv/.dev ## The same for four hours
+	@exec $(BIN)/python -m tests.chaos --seconds 14400 $(ARGS)
+
+bench-rollout: .venv/.dev ## Join, leave, drain and roll out services under load: time, losses, latency
+	@exec $(BIN)/python -m tests.bench.rollout $(ARGS)
 
 bench: .venv/.dev ## Measure throughput and latency of the pair on this machine
 	@exec $(BIN)/python -m tests.bench $(ARGS)
