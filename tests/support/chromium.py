@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Route, TimeoutError, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from tests.support.node import HERE
 from tests.support.until import TooLate
@@ -83,7 +84,7 @@ class Tab:
         keys = "Object.keys(localStorage).filter((key) => key.startsWith('count.'))"
         try:
             await self.page.wait_for_function(f"() => {keys}.length >= {count}", timeout=seconds * 1000)
-        except TimeoutError as err:
+        except PlaywrightTimeout as err:
             said = await self.ask("() => [client.state, client.reason, client.stopped, window.began, window.errors]")
             raise TooLate(f"{len(await self.counts())} messages handled, not {count}: {said}") from err
 
