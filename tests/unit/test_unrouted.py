@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 
 from dispatcher.core.quota import SENDER_BURST, Quota
-from dispatcher.core.unrouted import BRIEF_SECONDS, HURRIED_SECONDS, QUIET_SECONDS, RETRY_SECONDS, STEADY_SECONDS, Unrouted
+from dispatcher.core.unrouted import (
+    BRIEF_SECONDS,
+    HURRIED_SECONDS,
+    QUIET_SECONDS,
+    RETRY_SECONDS,
+    STEADY_SECONDS,
+    Unrouted,
+)
 from shared.message import DeadLetter, Reason
 
 
