@@ -153,10 +153,10 @@ class Compose:
         found = sorted(_docker("inspect", "--format", shown, name).split() for name in names)
         return [name.removeprefix("/") for _, *made_of, name in found if made_of != wanted]
 
-    def start_more(self, service: str, counts: dict[str, int]) -> None:
-        """So that there are `counts` of each. What runs is left as it is."""
+    def start_more(self, counts: dict[str, int]) -> None:
+        """So that there are so many of each service. What runs is left as it is."""
         scaled = [part for name, count in counts.items() for part in ("--scale", f"{name}={count}")]
-        self._run("up", "--detach", "--no-build", "--no-recreate", *scaled, service, failed="Not started")
+        self._run("up", "--detach", "--no-build", "--no-recreate", *scaled, *counts, failed="Not started")
 
     def drain(self, name: str) -> int:
         """Ends a container, within its grace, and removes it. Its exit code."""

@@ -41,9 +41,7 @@ def _roll(compose: Compose, service: str, counts: Counter[str]) -> int:
     for number, name in enumerate(old, start=1):
         began = time.monotonic()
         before = {container.name for container in compose.containers()}
-        # Also what it depends on, or Compose would see to it that there are as many as the file says.
-        kept = {other: counts[other] for other in SERVICES[SERVICES.index(service) :]}
-        compose.start_more(service, {**kept, service: counts[service] + 1})
+        compose.start_more({**counts, service: counts[service] + 1})
         (new,) = {container.name for container in compose.containers()} - before
         _await_healthy(compose, new)
         if service == "gateway":
