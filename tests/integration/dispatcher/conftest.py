@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from deploy.local.broker import Broker
+from deploy.local.rabbitmq import Management
 from dispatcher.app import App
 from dispatcher.settings import Settings
 from tests.integration.dispatcher.gateway import Gateway
 from tests.integration.dispatcher.running import Running
+from tests.support.bound import bound_by
+from tests.support.load import Bound
 from tests.support.until import until
 
 
@@ -43,3 +47,9 @@ async def gateway(dispatcher: Running, broker_url: str) -> AsyncIterator[Gateway
         yield gateway
     finally:
         await gateway.leave()
+
+
+@pytest.fixture
+def bound(broker: Broker, broker_url: str) -> Bound:
+    """Waits until a user's queue is bound: the order of what comes in that moment is not promised."""
+    return bound_by(Management(broker.management_url), broker_url)

@@ -6,6 +6,7 @@ from shared.names import dispatcher_inbox, partition_of, sessions_queue, user_qu
 from shared.wire import OutcomeKind
 from tests.integration.dispatcher.gateway import Gateway
 from tests.integration.dispatcher.running import Running
+from tests.support.load import Bound
 from tests.support.until import until
 
 
@@ -31,10 +32,11 @@ async def test_a_message_is_acked_only_after_its_client_confirmed_it(dispatcher:
 
 
 async def test_a_backlog_arrives_in_order_in_batches_and_never_more_than_the_window(
-    dispatcher: Running, gateway: Gateway
+    dispatcher: Running, gateway: Gateway, bound: Bound
 ) -> None:
     gateway.confirming = False
     await gateway.open("alice")
+    await bound("alice")
     await gateway.close("alice")
     for number in range(100):
         await gateway.publish("alice", b"1", message_id=str(number))
@@ -52,10 +54,11 @@ async def test_a_backlog_arrives_in_order_in_batches_and_never_more_than_the_win
 
 
 async def test_unconfirmed_messages_return_to_their_place_when_the_last_session_leaves(
-    dispatcher: Running, gateway: Gateway
+    dispatcher: Running, gateway: Gateway, bound: Bound
 ) -> None:
     gateway.confirming = False
     await gateway.open("alice")
+    await bound("alice")
     for number in range(50):
         await gateway.publish("alice", b"1", message_id=str(number))
     await until(lambda: len(gateway.forwards) >= 32, "a window is forwarded")

@@ -12,6 +12,7 @@ from shared.settings import BrokerSettings
 from shared.wire import OutcomeKind
 from tests.integration.dispatcher.gateway import Gateway
 from tests.integration.dispatcher.running import Running
+from tests.support.load import Bound
 from tests.support.until import until
 
 
@@ -37,10 +38,11 @@ async def close_one(broker: Broker, purpose: str) -> None:
 
 @pytest.mark.parametrize("purpose", ["consume", "publish", "admin"])
 async def test_whichever_connection_is_lost_all_start_over_and_nothing_is_lost(
-    dispatcher: Running, gateway: Gateway, broker: Broker, purpose: str
+    dispatcher: Running, gateway: Gateway, broker: Broker, bound: Bound, purpose: str
 ) -> None:
     gateway.confirming = False
     await gateway.open("alice")
+    await bound("alice")
     for number in range(40):
         await gateway.publish("alice", b"1", message_id=str(number))
     await until(lambda: len(gateway.forwards) == 32, "a window is forwarded")
