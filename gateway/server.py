@@ -138,7 +138,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
         connection = self.connection_of(sid) or ""
         try:
             refusal = await self._to.log_in(connection, sid, auth)
-        except Exception as err:
+        except Exception as err:  # the library leaves a session behind that nobody has, unless it is told so
             self._to.failed(connection, err)
             raise ConnectionRefusedError from err
         if refusal is not None:

@@ -134,7 +134,7 @@ def _container(folder: Path, say: Callable[[str], None]) -> Broker:
         # A machine without Docker should not pay for the import, nor need the package.
         from deploy.local.container import Container  # noqa: PLC0415
     except ImportError as err:
-        raise NoBroker("the package {err.name} is not installed") from err
+        raise NoBroker(f"the package {err.name} is not installed") from err
     return Container(folder, say)
 
 

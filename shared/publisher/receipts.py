@@ -7,13 +7,13 @@ import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import orjson
 from aiormq.abc import AbstractChannel, ArgumentsType, DeliveredMessage
 
 from shared.broker import Backoff
+from shared.message import Verdict
 from shared.names import RECEIPTS
 
 OWN_QUEUE_MS = 600_000
@@ -24,22 +24,16 @@ PREFETCH = 100
 _log = logging.getLogger(__name__)
 
 
-class Outcome(StrEnum):
-    """`REJECTED`: it could not be delivered at all, as `detail` says."""
-
-    CONFIRMED = "confirmed"
-    REFUSED = "refused"
-    UNCONFIRMED = "unconfirmed"
-    REJECTED = "rejected"
-
-
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """`id` is the message's; `value` what the client confirmed with; `detail` why it was not confirmed."""
+    """`id` is the message's; `value` what the client confirmed with; `detail` why it was not confirmed.
+
+    `outcome` is an `Outcome`; `REJECTED`: it could not be delivered at all.
+    """
 
     id: str
     user: str
-    outcome: Outcome
+    outcome: Verdict
     value: Any
     detail: str
     attempts: int
@@ -116,7 +110,7 @@ def _read(body: bytes) -> Receipt | None:
         return Receipt(
             said["id"],
             said["user"],
-            Outcome(said["outcome"]),
+            Verdict(said["outcome"]),
             said["value"],
             said["detail"],
             said["attempts"],

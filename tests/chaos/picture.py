@@ -7,12 +7,12 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from tests.chaos.timeline import Mishap
+from tests.support.chromium import NAMES
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1500, 900, 70, 60, 330
 """Below the plot each mishap has a line of its own kind."""
 
 FASTEST_MS = 1.0
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_SECONDS = 120
 COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#b9770e", "#7d3c98", "#117a65", "#873600", "#5d6d7e")
 

@@ -1,30 +1,23 @@
 """The demo page in a real browser: go offline in one tab, send from another, come back, see it arrive once."""
 
-import shutil
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
+from tests.support.chromium import chromium
 from tests.support.node import HERE
 from tests.support.services import Service, Services
 
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 WAIT_MS = 15_000
 
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    installed = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if installed is None:
-        pytest.skip("no Chromium is installed")
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=installed, args=CHROMIUM_FLAGS)
+    async with chromium() as started:
         yield started
-        await started.close()
 
 
 @pytest.fixture

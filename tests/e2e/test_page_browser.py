@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.support.balancer import Balancer
-from tests.support.chromium import Tab, chromium, window
+from tests.support.chromium import MADE_UP, Tab, chromium, window
 from tests.support.publisher import Publisher
 from tests.support.services import Service, Services, free_port
 from tests.support.tokens import token
@@ -20,7 +20,7 @@ MESSAGES = 1000
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as started:
+    async with chromium(MADE_UP) as started:
         yield started
 
 

@@ -15,13 +15,10 @@ from playwright.async_api import TimeoutError as PlaywrightTimeout
 from tests.support.node import HERE
 from tests.support.until import TooLate
 
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    # A page that a test makes up comes from nowhere, and would not be let near this machine.
-    "--disable-features=LocalNetworkAccessChecks",
-]
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+MADE_UP = "--disable-features=LocalNetworkAccessChecks"
+"""A page that a test makes up comes from nowhere, and would not be let near this machine."""
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ROOT = Path(__file__).parent.parent.parent
 LIBRARY = HERE / "node_modules" / "socket.io-client" / "dist" / "socket.io.esm.min.js"
@@ -90,13 +87,13 @@ class Tab:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*more_flags: str) -> AsyncIterator[Browser]:
     """Skips the test where there is none."""
     installed = next((path for name in NAMES if (path := shutil.which(name))), None)
     if installed is None:
         pytest.skip("no Chromium is installed")
     async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(executable_path=installed, args=CHROMIUM_FLAGS)
+        started = await playwright.chromium.launch(executable_path=installed, args=[*FLAGS, *more_flags])
         yield started
         await started.close()
 
