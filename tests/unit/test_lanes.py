@@ -1,0 +1,45 @@
+"""When a fast lane is taken."""
+
+from importlib.metadata import version
+
+import pytest
+from structlog.testing import capture_logs
+
+from shared.lanes import PLAIN, FastLane
+
+
+@pytest.fixture(autouse=True)
+def unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(PLAIN, raising=False)
+
+
+def test_the_fast_lane_is_taken_with_the_versions_that_it_was_proven_with() -> None:
+    with capture_logs() as said:
+        assert FastLane("deliveries", {"aiormq": version("aiormq")}).taken
+    assert not said
+
+
+@pytest.mark.parametrize("proven", [{"aiormq": "0.1."}, {"no-such-package": "1."}])
+def test_with_other_versions_the_slow_lane_is_taken_and_that_is_said_once(proven: dict[str, str]) -> None:
+    lane = FastLane("deliveries", proven)
+
+    with capture_logs() as said:
+        assert not lane.taken
+        assert not lane.taken
+
+    assert [(line["log_level"], line["lane"]) for line in said] == [("warning", "deliveries")]
+
+
+def test_with_the_right_versions_but_other_internals_the_slow_lane_is_taken() -> None:
+    with capture_logs() as said:
+        assert not FastLane("deliveries", {}, intact=lambda: False).taken
+    assert said
+
+
+def test_whoever_wants_the_plain_path_gets_it_without_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PLAIN, "plain")
+
+    with capture_logs() as said:
+        assert not FastLane("deliveries", {}).taken
+
+    assert not said
