@@ -9,7 +9,8 @@ from tests.support.balancer import Balancer
 from tests.support.page import NodePage
 from tests.support.publisher import Publisher
 from tests.support.services import Service, Services, free_port
-from tests.support.tokens import token
+from tests.support.tokens import is_over, token
+from tests.support.until import until
 
 pytestmark = pytest.mark.usefixtures("node")
 
@@ -111,7 +112,7 @@ async def test_a_token_is_renewed_before_its_end_without_a_reconnect(
     async with NodePage(gateway.url, alice, tokens) as page:
         await page.open()
         await page.says("token", times=2)
-        await asyncio.sleep(6)  # the end of the first token: without a renewal the gateway closes here
+        await until(lambda: is_over(tokens[0]), "the first token's end, where without a renewal the gateway closes")
         await publisher.publish(alice, 1, id="m1")
 
         await page.says("handled", id="m1")

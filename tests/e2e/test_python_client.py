@@ -12,7 +12,7 @@ from tests.support.balancer import Balancer
 from tests.support.load import Bound
 from tests.support.publisher import Publisher
 from tests.support.services import Service, Services, free_port
-from tests.support.tokens import token
+from tests.support.tokens import is_over, token
 from tests.support.until import until
 
 MESSAGES = 1000
@@ -126,10 +126,11 @@ async def test_a_token_is_renewed_before_its_end_and_an_expired_one_replaced(
     gateway: Service, publisher: Publisher, alice: str
 ) -> None:
     states: list[State] = []
-    tokens = logins(token(alice, lives_seconds=-5), token(alice, lives_seconds=6), token(alice))
-    async with Client(gateway.url, token=tokens, on_state=states.append) as client:
+    short = token(alice, lives_seconds=6)
+    logged_in_with = logins(token(alice, lives_seconds=-5), short, token(alice))
+    async with Client(gateway.url, token=logged_in_with, on_state=states.append) as client:
         await until(lambda: client.state is State.ONLINE, "online")
-        await asyncio.sleep(6)  # the end of the second token: without a renewal the gateway closes here
+        await until(lambda: is_over(short), "the second token's end, where without a renewal the gateway closes")
         await publisher.publish(alice, 1, id="m1")
         await (await one(client)).confirm()
 

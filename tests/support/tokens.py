@@ -17,3 +17,9 @@ def token(
     if send is not None:
         content["send"] = send
     return jwt.encode(content, SECRET, algorithm="HS256")
+
+
+def is_over(token: str, *, since_seconds: float = 1.0) -> bool:
+    """Whether the token ended so long ago that a gateway has closed a connection that was not renewed."""
+    content = jwt.decode(token, options={"verify_signature": False})
+    return time.time() > float(content["exp"]) + since_seconds
