@@ -15,9 +15,11 @@ async def echo() -> AsyncIterator[int]:
     """A server that says back what it hears."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(1000):
-            writer.write(chunk)
-        writer.close()
+        try:
+            while chunk := await reader.read(1000):
+                writer.write(chunk)
+        finally:
+            writer.transport.abort()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         yield int(server.sockets[0].getsockname()[1])
@@ -50,6 +52,15 @@ async def test_a_black_hole_answers_nothing_and_gives_everything_back_afterwards
     proxy.become(Weather.FAIR)
 
     assert await reader.readexactly(5) == b"again"
+    writer.transport.abort()
+
+
+async def test_a_connection_that_came_at_the_last_moment_is_ended_too() -> None:
+    async with echo() as port, Proxy(port) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        await until(lambda: proxy.opened, "the connection is taken")
+
+    assert await reader.read() == b""
     writer.transport.abort()
 
 

@@ -164,7 +164,7 @@ async def test_the_next_address_is_taken_when_one_is_gone(scene: Scene) -> None:
 
     async with Balancer([port]) as first, Balancer([port]) as second:
         ways = (first, second)
-        scene.services.broker_url = ",".join(address.replace(str(port), str(way.listens), 1) for way in ways)
+        scene.services.broker_url = ",".join(address.replace(str(port), str(way.port), 1) for way in ways)
         gateway, _ = await scene.services.pair()
         scene.services.broker_url = address
         async with scene.load(gateway.url) as load:
@@ -188,7 +188,7 @@ async def test_messages_flow_over_tls_by_the_ca_that_is_named_through_alarms_too
     assert port is not None
 
     async with Balancer([port], tls=ours.server(tmp_path)) as balancer:
-        scene.services.broker_url = address.replace(str(port), str(balancer.listens), 1).replace("amqp:", "amqps:")
+        scene.services.broker_url = address.replace(str(port), str(balancer.port), 1).replace("amqp:", "amqps:")
         gateway, _ = await scene.services.pair(BROKER_CA_FILE=str(ours.file))
         strangers = [
             scene.services.gateway(BROKER_CA_FILE=str(another.file)),

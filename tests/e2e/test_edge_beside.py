@@ -13,13 +13,13 @@ from shared.http import serve
 from shared.settings import ListenAddress
 from tests.e2e.conftest import Device
 from tests.support.node import NodeClient
+from tests.support.pipes import Pipes, Stream
 from tests.support.publisher import Publisher
 from tests.support.services import Services
 from tests.support.tokens import token
 from tests.support.until import until
 
 PATH = "/letters/"
-HEAD_BYTES = 65_536
 
 
 @dataclass(slots=True)
@@ -54,41 +54,29 @@ async def application() -> AsyncIterator[Application]:
 NOTHING = {"data": None, "type": "", "from": None, "timestamp": None, "redelivered": False}
 
 
-@contextlib.asynccontextmanager
-async def reverse_proxy(routes: dict[str, int], otherwise: int) -> AsyncIterator[str]:
+class ReverseProxy(Pipes):
     """An origin for several servers, by the path of a connection's first request."""
 
-    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, routes: dict[str, int], otherwise: int) -> None:
+        super().__init__()
+        self._routes = routes
+        self._otherwise = otherwise
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def far(self, reader: asyncio.StreamReader) -> Stream:
         head = await reader.readuntil(b"\r\n\r\n")
         path = head.split(b" ")[1].decode()
-        port = next((port for prefix, port in routes.items() if path.startswith(prefix)), otherwise)
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port, limit=HEAD_BYTES)
+        port = next((port for prefix, port in self._routes.items() if path.startswith(prefix)), self._otherwise)
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
         # One request for each connection, unless it becomes a WebSocket: another may be for another server.
         if b"upgrade: websocket" not in head.lower():
             lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
             head = b"\r\n".join([lines[0], b"Connection: close", *lines[1:]])
         far_writer.write(head)
-        pipes = [asyncio.create_task(pipe(reader, far_writer)), asyncio.create_task(pipe(far_reader, writer))]
-        try:
-            await asyncio.wait(pipes, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in pipes:
-                task.cancel()
-            far_writer.close()
-            writer.close()
-
-    server = await asyncio.start_server(join, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-
-
-async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while chunk := await reader.read(HEAD_BYTES):
-            writer.write(chunk)
-            await writer.drain()
+        return far_reader, far_writer
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]], ids="+".join)
@@ -104,13 +92,13 @@ async def test_two_socket_io_servers_share_an_origin_and_do_not_notice_each_othe
     async with (
         Publisher(services.broker_url) as publisher,
         application() as app,
-        reverse_proxy({PATH: gateway.port}, app.port) as origin,
+        ReverseProxy({PATH: gateway.port}, app.port) as proxy,
     ):
         await publisher.burst(alice, ["m1", "m2"])
         letters.options = {"path": PATH, "transports": transports}
         chat.options = {"transports": transports}
-        await letters.connect(f"{origin}/post", token(alice, send="*"))
-        await chat.connect(origin, "the application's own")
+        await letters.connect(f"{proxy.url}/post", token(alice, send="*"))
+        await chat.connect(proxy.url, "the application's own")
         await letters.received(["m1", "m2"])
         await chat.online()
 
@@ -128,7 +116,7 @@ async def test_two_socket_io_servers_share_an_origin_and_do_not_notice_each_othe
         lost = device("lost", alice)
         assert isinstance(lost, NodeClient)
         lost.options = {"path": PATH, "transports": transports}
-        await lost.connect(origin, token(alice))
+        await lost.connect(proxy.url, token(alice))
         await until(lambda: lost.refusals, "a refusal")
         assert lost.refusals[0][0] == "bad_request"
         await letters.disconnect()

@@ -40,6 +40,7 @@ from shared.wire import (
     encode_batch,
 )
 from tests.support.balancer import Balancer
+from tests.support.pipes import CHUNK_BYTES, Pipes, Stream
 from tests.support.services import SECRET
 from tests.support.until import until
 
@@ -278,44 +279,35 @@ async def test_a_lease_that_no_queue_takes_makes_the_gateway_wait(broker_url: st
 
 async def test_a_broker_that_falls_silent_is_given_up(broker_url: str) -> None:
     parts = urlsplit(broker_url)
-    async with dispatcher(broker_url), muted(parts.port or 5672) as (port, speaks):
-        url = parts._replace(netloc=f"guest:guest@127.0.0.1:{port}", query="heartbeat=2").geturl()
+    async with dispatcher(broker_url), Muted(parts.port or 5672) as way:
+        url = parts._replace(netloc=f"guest:guest@127.0.0.1:{way.port}", query="heartbeat=2").geturl()
         async with linked(url) as gateway:
             await gateway.up()
 
-            speaks.clear()
+            way.speaks.clear()
             await until(lambda: "silent" in gateway.link.why_down, lambda: f"given up: {gateway.link.why_down}", 20)
-            speaks.set()
+            way.speaks.set()
 
             await gateway.up()
 
 
-@asynccontextmanager
-async def muted(far_port: int) -> AsyncIterator[tuple[int, asyncio.Event]]:
-    """A way to the broker on which its answers are held back while the event is clear; nothing is closed."""
-    speaks = asyncio.Event()
-    speaks.set()
-    async with asyncio.TaskGroup() as tasks:
+class Muted(Pipes):
+    """A way to the broker on which its answers are held back while `speaks` is clear; nothing is closed."""
 
-        async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, gate: bool) -> None:
-            with contextlib.suppress(OSError):
-                while chunk := await reader.read(65536):
-                    if gate:
-                        await speaks.wait()
-                    writer.write(chunk)
-            writer.transport.abort()
+    def __init__(self, broker_port: int) -> None:
+        super().__init__()
+        self._broker_port = broker_port
+        self.speaks = asyncio.Event()
+        self.speaks.set()
 
-        async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", far_port)
-            copies.append(tasks.create_task(copy(reader, far_writer, False)))
-            copies.append(tasks.create_task(copy(far_reader, writer, True)))
+    async def far(self, _: asyncio.StreamReader) -> Stream:
+        return await asyncio.open_connection("127.0.0.1", self._broker_port)
 
-        copies: list[asyncio.Task[None]] = []
-        server = await asyncio.start_server(join, "127.0.0.1", 0)
-        yield server.sockets[0].getsockname()[1], speaks
-        server.close()
-        for one in copies:
-            one.cancel()
+    async def back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(CHUNK_BYTES):
+                await self.speaks.wait()
+                writer.write(chunk)
 
 
 async def test_a_sent_message_is_in_its_users_queue_before_it_is_confirmed(broker_url: str) -> None:
