@@ -11,7 +11,7 @@ class Arrival:
 
     `tag` is unique on the partition's channel, `content` is what `shared.message.judge` said of it, and
     `original` belongs to the adapter, which needs it for dead letters and receipts. `wants_receipt`: the
-    publisher set `reply_to`.
+    publisher set `reply_to`. `sent_at`: seconds since 1970, as the publisher has it, if it said so.
     """
 
     tag: int
@@ -20,6 +20,7 @@ class Arrival:
     wants_receipt: bool = False
     original: object = None
     at: float = 0.0
+    sent_at: float | None = None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from dispatcher.core.delivery import Arrival
 from dispatcher.core.inboxes import Inboxes
+from dispatcher.core.ledger import Ledger
 from dispatcher.core.partition import Partition, Standing
 from dispatcher.core.ports import Port
 from dispatcher.core.rules import HOLD_SECONDS, LEASE_SECONDS, Books, Rules
@@ -34,9 +35,11 @@ class Dispatcher:
         hold_seconds: float = HOLD_SECONDS,
         lease_seconds: float = LEASE_SECONDS,
         partitions: int = PARTITIONS,
+        ledger: Ledger | None = None,
     ) -> None:
+        """`ledger`: the one to go on with; its sums outlive this object."""
         self._port = port
-        self._books = Books()
+        self._books = Books(ledger=ledger or Ledger())
         self._inboxes = Inboxes()
         rules = Rules(window, max_attempts, linger_seconds, hold_seconds, lease_seconds)
         self._partitions = [
@@ -67,6 +70,12 @@ class Dispatcher:
         return sum(len(user.flights) for user in self._restless)
 
     @property
+    def held(self) -> int:
+        """Deliveries that the broker waits for an ack of."""
+        there = (user for user in self._restless if self._partitions[user.partition].users.get(user.name) is user)
+        return self.recording + sum(user.held for user in there)
+
+    @property
     def recording(self) -> int:
         """Dead letters and receipts that the broker has not confirmed yet."""
         return len(self._books.recording)
@@ -95,8 +104,10 @@ class Dispatcher:
         """A delivery from the user's queue. For a user whom nobody represents any more it goes back."""
         if not self._partitions[partition].owned:
             return
+        self._books.ledger.arrived(arrival.sent_at, now, redelivered=arrival.redelivered)
         known = self._partitions[partition].users.get(user)
         if known is None:
+            self._books.ledger.given_back += 1
             self._port.nack(partition, arrival.tag)
             return
         known.arrive(arrival, now)
@@ -137,7 +148,8 @@ class Dispatcher:
         where = self._books.recording.pop(ticket, None)
         if where is None:
             return
-        partition, tag, name = where
+        partition, tag, name, verdict = where
+        self._books.ledger.acked(verdict)
         self._port.ack(partition, tag)
         user = self._partitions[partition].users.get(name)
         if user is not None:
@@ -167,6 +179,12 @@ class Dispatcher:
         given = waiting if changed and waiting else owned[: min(len(owned) - share, PARTITIONS_GIVEN_AT_ONCE)]
         for partition in given:
             partition.leave(now)
+
+    def abandon(self) -> None:
+        """Its connections are gone, and every tag with them: the broker has it all again. No fact comes any more."""
+        for partition in self._partitions:
+            partition.forget_all()
+        self._restless.clear()
 
     def drain(self, until: float, now: float) -> None:
         """Take nothing more. A partition is given up when nothing is in flight there, at `until` in any case."""
@@ -198,7 +216,7 @@ class Dispatcher:
     def _give_up(self, now: float, until: float) -> None:
         owned = [partition for partition in self._partitions if partition.owned]
         if now < until:
-            recording = {partition for partition, _, _ in self._books.recording.values()}
+            recording = {partition for partition, *_ in self._books.recording.values()}
             done = [p for p in owned if not p.in_flight and p.number not in recording]
             owned = done[:PARTITIONS_GIVEN_AT_ONCE]
         for partition in owned:

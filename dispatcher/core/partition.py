@@ -65,7 +65,7 @@ class Partition:
 
     def leave(self, now: float, pause_seconds: float = 0.0) -> None:
         """Give it up by closing its channel; the broker takes everything back in order."""
-        self._forget_all()
+        self.forget_all()
         self.standing = Standing.LEAVING
         self._since = now + pause_seconds
         self._port.leave(self.number)
@@ -84,7 +84,7 @@ class Partition:
 
     def lost(self, now: float) -> None:
         """The channel is gone, and with it every tag."""
-        self._forget_all()
+        self.forget_all()
         self.standing = Standing.AWAY
         self._since = now + RETURN_SECONDS
 
@@ -241,7 +241,9 @@ class Partition:
                 return
             self.drop(self.sessions[session], now)
 
-    def _forget_all(self) -> None:
+    def forget_all(self) -> None:
+        """With its channel: the broker has all of it again."""
+        self._books.ledger.cut_off += sum(user.held for user in self.users.values())
         for session in self.sessions.values():
             self._inboxes.remove(session)
         self._books.void(self.number)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from itertools import count
 
+from dispatcher.core.ledger import Ledger
+from shared.message import Verdict
+
 TAKE_OVER_SECONDS = 0.25
 """How long a new owner waits: what the old one was just releasing comes back last (DESIGN, Dispatcher)."""
 
@@ -56,15 +59,18 @@ class Books:
     """Shared by all users of one dispatcher: attempts, and what is being recorded before it is acked."""
 
     attempts: Attempts = field(default_factory=Attempts)
-    recording: dict[int, tuple[int, int, str]] = field(default_factory=dict)
+    recording: dict[int, tuple[int, int, str, Verdict]] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
     _tickets: "count[int]" = field(default_factory=lambda: count(1))
 
-    def ticket(self, partition: int, tag: int, user: str) -> int:
+    def ticket(self, partition: int, tag: int, user: str, verdict: Verdict) -> int:
         """A number for one record; its tag is acked when the broker confirmed it."""
         number = next(self._tickets)
-        self.recording[number] = (partition, tag, user)
+        self.recording[number] = (partition, tag, user, verdict)
         return number
 
     def void(self, partition: int) -> None:
         """The partition's channel is gone, and every tag with it."""
-        self.recording = {n: where for n, where in self.recording.items() if where[0] != partition}
+        kept = {n: where for n, where in self.recording.items() if where[0] != partition}
+        self.ledger.cut_off += len(self.recording) - len(kept)
+        self.recording = kept

@@ -74,6 +74,11 @@ class User:
         return self.stage is Stage.IDLE and not self.sessions and not self._burying
 
     @property
+    def held(self) -> int:
+        """Deliveries in flight. What is being recorded is in the books."""
+        return sum(len(flight.arrivals) for flight in self.flights.values())
+
+    @property
     def restless(self) -> bool:
         """Whether time alone can change anything."""
         return bool(self.flights) or not self.sessions
@@ -94,6 +99,7 @@ class User:
             self._held[session.id] = session
         elif self.stage in (Stage.CONSUMING, Stage.DECLARING):
             for flight in list(self.flights.values()):
+                self._books.ledger.again_session += flight.tried
                 self._send(flight, [session], now)
 
     def end(self, session: Session, now: float) -> None:
@@ -122,6 +128,7 @@ class User:
         arrival.at = now
         match arrival.content:
             case _ if self.stage is Stage.IDLE:
+                self._books.ledger.given_back += 1
                 self._port.nack(self.partition, arrival.tag)
             case DeadLetter() as letter:
                 self._close(arrival, letter, Receipt(Verdict.REJECTED, detail=letter.detail))
@@ -129,6 +136,7 @@ class User:
                 self.flights[message].arrivals.append(arrival)
             case Content(id=message) as content:
                 self.flights[message] = flight = Flight(content, [arrival])
+                self._books.ledger.again_broker += arrival.redelivered
                 if self.stage not in (Stage.CANCELLING, Stage.RELEASING):
                     self._send(flight, [s for s in self.sessions.values() if s.id not in self._held], now)
 
@@ -205,6 +213,7 @@ class User:
     def _remind(self, session: Session, now: float) -> None:
         """The outcomes did not come: a forward or an outcome was lost with whoever carried it."""
         session.reminded = True
+        self._books.ledger.again_silence += len(session.pending)
         for message in list(session.pending):
             self._send(self.flights[message], [session], now)
         session.pending.since = now
@@ -256,13 +265,16 @@ class User:
         letter = None if reason is None else DeadLetter(reason, detail, attempts)
         receipt = Receipt(verdict, value, detail, attempts)
         for arrival in flight.arrivals:
+            if verdict is Verdict.CONFIRMED:
+                self._books.ledger.confirmation(arrival.at, arrival.sent_at, now)
             self._close(arrival, letter, receipt)
 
     def _close(self, arrival: Arrival, letter: DeadLetter | None, receipt: Receipt) -> None:
         if letter is None and not arrival.wants_receipt:
+            self._books.ledger.acked(receipt.verdict)
             self._port.ack(self.partition, arrival.tag)
             return
-        ticket = self._books.ticket(self.partition, arrival.tag, self.name)
+        ticket = self._books.ticket(self.partition, arrival.tag, self.name, receipt.verdict)
         if letter is not None and receipt.verdict is not Verdict.REJECTED:
             self._burying.add(ticket)
         self._port.record(ticket, self.name, arrival, letter, receipt if arrival.wants_receipt else None)
@@ -277,6 +289,7 @@ class User:
             self.stage = Stage.RELEASING
             return
         held = [arrival for flight in self.flights.values() for arrival in flight.arrivals]
+        self._books.ledger.given_back += len(held)
         for arrival in sorted(held, key=lambda arrival: arrival.tag):
             self._port.nack(self.partition, arrival.tag)
         self.flights.clear()

@@ -167,7 +167,7 @@ class _Walk(Walk):
         self._all(list(partition.sessions.values()))
         self._all(list(partition.users.values()))
         self._say(list(core._books.attempts._counts.items()))
-        for ticket, (_, tag, _) in core._books.recording.items():
+        for ticket, (_, tag, *_) in core._books.recording.items():
             self._rank("ticket", office.publishing.connection, ticket)
             self._tag(office.channel, tag)
         for user in partition.users.values():

@@ -210,6 +210,13 @@ class World(RuleBasedStateMachine):
         assert tags == {tag for _, tag in self.office.held}
 
     @invariant()
+    def the_sum_of_what_became_of_deliveries_holds(self) -> None:
+        ledger = self.core._books.ledger
+        assert self.core.held == len(self.office.out)
+        assert ledger.taken == ledger.settled + ledger.given_back + ledger.cut_off + self.core.held
+        assert ledger.confirmed <= sum(ledger.waited.counts)  # a receipt may still be on its way
+
+    @invariant()
     def sessions_wait_for_what_is_in_flight_and_for_nothing_else(self) -> None:
         for user in self.core.users:
             for flight in user.flights.values():

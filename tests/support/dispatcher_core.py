@@ -109,13 +109,14 @@ class Desk:
         user: str = "alice",
         redelivered: bool = False,
         wants_receipt: bool = False,
+        sent_at: float | None = None,
     ) -> int:
         """A delivery; returns its tag. A `DeadLetter` is one that `judge` rejected."""
         tag = next(self._tags)
         partition = partition_of(user) % self.partitions
         self.port.delivered(partition, tag)
         judged = content(message) if isinstance(message, str) else message
-        self.core.arrived(partition, user, Arrival(tag, redelivered, judged, wants_receipt), self.now)
+        self.core.arrived(partition, user, Arrival(tag, redelivered, judged, wants_receipt, sent_at=sent_at), self.now)
         return tag
 
     def confirm(self, session: str, message: str, value: bytes = NULL, *, user: str = "alice") -> None:
