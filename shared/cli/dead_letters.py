@@ -1,49 +1,31 @@
-"""`restante dead-letters`: what can never be delivered, and its way back.
-
-Reading takes nothing away: letters are consumed without an ack, and closing the channel puts them back in place.
-(A quorum queue puts what was read with a limit behind what had been read and put back before.)
-"""
+"""`restante dead-letters`: what can never be delivered: looked at, put back under way, or thrown away."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from shared.cli.arguments import AsJson, user_id
+from shared.cli import letter_drop, letter_show
+from shared.cli.arguments import AsJson
 from shared.cli.failures import EPILOG, Exit, Failure
+from shared.cli.letter_reading import Choice, ForUser, WithReason, read, total
 from shared.cli.letters import Letter
-from shared.cli.link import Link, broker
+from shared.cli.link import broker
 from shared.cli.printing import body_text, cells, note, plural, show, table
 from shared.cli.surroundings import settings
-from shared.message import Reason
-from shared.names import DEAD_LETTERS, MESSAGES, is_user_id
+from shared.names import MESSAGES, is_user_id
 
-ARRIVAL_SECONDS = 5.0
 UNLIMITED = 0
 
 app = typer.Typer(
-    help="List what could not be delivered, or put it back under way.", epilog=EPILOG, no_args_is_help=True
+    help="Look at what could not be delivered, put it back under way, or drop it.",
+    epilog=EPILOG,
+    no_args_is_help=True,
 )
+app.command("show", epilog=EPILOG)(letter_show.show_letter)
+app.command("drop", epilog=EPILOG)(letter_drop.drop)
 
-ForUser = Annotated[str | None, typer.Option("--user", parser=user_id, metavar="USER", help="Only those for USER.")]
-WithReason = Annotated[Reason | None, typer.Option("--reason", help="Only those with this reason.")]
 WithId = Annotated[str | None, typer.Option("--id", help="Only those with this message id.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which letters are meant; None: any."""
-
-    user: str | None = None
-    reason: str | None = None
-    id: str | None = None
-
-    def __contains__(self, letter: Letter) -> bool:
-        wanted = ((self.user, letter.user), (self.reason, letter.reason), (self.id, letter.id))
-        return all(want is None or want == has for want, has in wanted)
 
 
 @app.command("list", epilog=EPILOG)
@@ -56,14 +38,14 @@ def list_letters(
     as_json: AsJson = False,
 ) -> None:
     """Show what could not be delivered, and why. Takes nothing away."""
-    letters, total = asyncio.run(_list(Choice(user, reason, message_id), limit))
+    letters, in_all = asyncio.run(_list(_choice(user, reason, message_id), limit))
     grid = table("user", "reason", "-attempts", "~id", "~detail", "~body")
     for letter in letters:
         shown = (letter.user, letter.reason, letter.attempts, letter.id, letter.detail, body_text(letter.body))
         grid.add_row(*cells(*shown))
     if letters or as_json:
         show([letter.as_json() for letter in letters], grid, as_json=as_json)
-    note(f"{plural(len(letters), 'dead letter')} shown, {total:,} in all.")
+    note(f"{plural(len(letters), 'dead letter')} shown, {in_all:,} in all.")
 
 
 @app.command("requeue", epilog=EPILOG)
@@ -80,7 +62,7 @@ def requeue(
 
     If this is ended in the middle, the letter under way may be both published and still here.
     """
-    choice = Choice(user, reason, message_id)
+    choice = _choice(user, reason, message_id)
     if (choice == Choice()) is not every:
         raise Failure("say which: --user, --reason, --id (together: all must fit), or --all", Exit.USAGE)
     moved, stuck = asyncio.run(_requeue(choice, dry_run=dry_run))
@@ -95,18 +77,22 @@ def requeue(
         raise Failure(f"{plural(stuck, 'dead letter')} left: without a valid user id there is nobody to send them to")
 
 
+def _choice(user: str | None, reason: str | None, message_id: str | None) -> Choice:
+    return Choice(user, reason, frozenset() if message_id is None else frozenset({message_id}))
+
+
 async def _list(choice: Choice, limit: int) -> tuple[list[Letter], int]:
     async with broker(settings(), "dead-letters list") as link:
-        total = await _total(link)
+        in_all = await total(link)
         found: list[Letter] = []
         # With nothing to choose by, the first ones are all that is needed, and all that the broker need send.
-        count = min(total, limit) if limit != UNLIMITED and choice == Choice() else total
-        async for letter in _read(await link.channel(), count):
+        count = min(in_all, limit) if limit != UNLIMITED and choice == Choice() else in_all
+        async for letter in read(await link.channel(), count):
             if letter in choice:
                 found.append(letter)
             if len(found) == limit != UNLIMITED:
                 break
-        return found, total
+        return found, in_all
 
 
 async def _requeue(choice: Choice, *, dry_run: bool) -> tuple[list[Letter], int]:
@@ -114,7 +100,7 @@ async def _requeue(choice: Choice, *, dry_run: bool) -> tuple[list[Letter], int]
     stuck = 0
     async with broker(settings(), "dead-letters requeue") as link:
         reading, writing = await link.channel(), await link.publisher()
-        async for letter in _read(reading, await _total(link)):
+        async for letter in read(reading, await total(link)):
             if letter not in choice:
                 continue
             if not is_user_id(letter.user):
@@ -128,29 +114,3 @@ async def _requeue(choice: Choice, *, dry_run: bool) -> tuple[list[Letter], int]
             moved.append(letter)
         await reading.close()
     return moved, stuck
-
-
-async def _total(link: Link) -> int:
-    depth = await link.depth(DEAD_LETTERS)
-    if depth is None:
-        raise Failure(f"there is no queue {DEAD_LETTERS}: has a dispatcher ever run on this broker?")
-    return depth.ready
-
-
-async def _read(channel: AbstractChannel, count: int) -> AsyncIterator[Letter]:
-    """The `count` oldest letters, which the channel then holds; fewer if somebody else has taken some."""
-    arrived: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
-
-    async def keep(message: DeliveredMessage) -> None:
-        arrived.put_nowait(message)
-
-    if count == 0:
-        return
-    await channel.basic_qos(prefetch_count=count if count < 2**16 else 0)
-    await channel.basic_consume(DEAD_LETTERS, keep)
-    for _ in range(count):
-        try:
-            message = await asyncio.wait_for(arrived.get(), ARRIVAL_SECONDS)
-        except TimeoutError:
-            break
-        yield Letter.of(message)

@@ -4,7 +4,8 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 from pamqp.header import ContentHeader
 
-from shared.cli.dead_letters import Choice
+from shared.cli.letter_reading import Choice
+from shared.cli.letter_show import HEX_BYTES, MOST_CHARACTERS, body_lines
 from shared.cli.letters import Letter
 from shared.cli.printing import body_json, body_text, visible
 
@@ -54,9 +55,9 @@ def test_a_choice_takes_only_letters_that_fit_all_of_it() -> None:
     found = letter(message_id="m1")
 
     assert found in Choice()
-    assert found in Choice(user="alice", reason="refused", id="m1")
+    assert found in Choice(user="alice", reason="refused", ids=frozenset({"m1", "m2"}))
     assert found not in Choice(user="alice", reason="bad_body")
-    assert found not in Choice(id="m2")
+    assert found not in Choice(ids=frozenset({"m2"}))
 
 
 def test_nothing_shown_controls_the_terminal() -> None:
@@ -73,3 +74,29 @@ def test_a_body_is_shown_as_what_it_is() -> None:
     assert body_json(b"hello") == {"text": "hello"}
     assert body_json(b"\xff") == {"base64": "/w=="}
     assert (body_text(b"hello"), body_text(b"\xff\xfe")) == ("hello", "<2 bytes>")
+
+
+def test_a_body_is_shown_as_json_as_text_or_in_hexadecimal() -> None:
+    assert body_lines(b'{"a":[1]}').plain == '{\n  "a": [\n    1\n  ]\n}'
+    assert body_lines("two\nlines \x1b[31mé".encode()).plain == "two\nlines \\x1b[31mé"
+    assert body_lines(b"\xffA\x00").plain == f"0000  {'ff 41 00':<48} .A."
+
+
+def test_a_body_that_is_too_long_for_a_screen_says_how_much_is_left() -> None:
+    assert body_lines(b"x" * (MOST_CHARACTERS + 5)).plain.endswith("… 5 more characters: --json shows all")
+    assert "… 7 more bytes" in body_lines(b"\xff" * (HEX_BYTES + 7)).plain
+
+
+def test_a_letter_s_history_and_its_publisher_s_headers_are_told_apart() -> None:
+    death = [{"queue": "orders", "reason": "expired", "count": 3}]
+    found = letter({**DEATH, "x-original-cc": ["bob", "carol"], "x-death": death, "from": "dave", "trace": b"\xff"})
+
+    assert found.own_headers() == {"from": "dave", "trace": "/w=="}
+    assert found.history() == [
+        "was also sent to bob, carol (CC)",
+        "left orders by RabbitMQ's own dead-lettering: expired, 3 times",
+    ]
+    assert found.whole()["headers"] == {**DEATH, "x-original-cc": ["bob", "carol"], "x-death": death} | {
+        "from": "dave",
+        "trace": "/w==",
+    }

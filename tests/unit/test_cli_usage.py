@@ -27,7 +27,18 @@ def test_help_lists_the_commands_and_the_exit_codes() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["token", "publish", "listen", "inspect", "forget", "dead-letters", "dead-letters list", "dead-letters requeue"],
+    [
+        "token",
+        "publish",
+        "listen",
+        "inspect",
+        "forget",
+        "dead-letters",
+        "dead-letters list",
+        "dead-letters requeue",
+        "dead-letters show",
+        "dead-letters drop",
+    ],
 )
 def test_every_command_has_help_with_the_exit_codes(command: str) -> None:
     said = typed(*command.split(), "--help")
@@ -54,6 +65,11 @@ def test_every_command_has_help_with_the_exit_codes(command: str) -> None:
         ("dead-letters requeue", "say which"),
         ("dead-letters requeue --all --user alice", "say which"),
         ("dead-letters list --reason boredom", "boredom"),
+        ("dead-letters show", "Missing argument"),
+        ("dead-letters drop", "say which"),
+        ("dead-letters drop --reason refused", "say which"),
+        ("dead-letters drop m1 --all", "not both"),
+        ("dead-letters drop m1 --json", "--yes"),
         ("forget alice --json", "--yes"),
         ("inspect a/b", "no user id"),
         ("dance", "No such command"),
