@@ -1,8 +1,9 @@
 """One partition's AMQP channel: it consumes and acks, nothing else, so that nothing on it can fail.
 
-Every delivery and every ack runs here, so this file and `settle.py` alone know how they are read and written. All
-calls that the broker answers run one after the other in `run`, which nobody may cancel: a cancelled call closes the
-channel and gives every message of the partition back.
+Every delivery and every ack runs here, so this file and `settle.py` alone know how they are read and written. Where
+there is a sieve, deliveries come through it, else through aiormq; it makes no difference to anybody else. All calls
+that the broker answers run one after the other in `run`, which nobody may cancel: a cancelled call closes the channel
+and gives every message of the partition back.
 """
 
 import asyncio
@@ -15,10 +16,12 @@ from aiormq.abc import AbstractConnection, DeliveredMessage
 from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from pamqp.commands import Basic
 
+from dispatcher.original import Original
 from dispatcher.settle import Flusher, Settlements
 from shared.broker import BrokerAway
 from shared.names import sessions_queue, user_queue
 from shared.sidedoor import body_of
+from shared.sieve import Sieve
 
 _USER_TAG = "user."
 
@@ -27,7 +30,7 @@ class LaneFacts(Protocol):
     """Called from the event loop, never from inside a call on the lane, and never once it is lost or left."""
 
     def leased(self, partition: int, tag: int, body: bytes) -> None: ...
-    def delivered(self, partition: int, user: str, tag: int, message: DeliveredMessage) -> None: ...
+    def delivered(self, partition: int, user: str, tag: int, original: Original) -> None: ...
     def cancelled(self, partition: int, user: str) -> None: ...
     def consumer_lost(self, partition: int, user: str) -> None: ...
     def lane_lost(self, partition: int, reason: str) -> None: ...
@@ -49,13 +52,22 @@ class Lane:
     `name` is what the broker shows as the owner of the partition.
     """
 
-    def __init__(self, partition: int, name: str, window: int, facts: LaneFacts, flusher: Flusher) -> None:
+    def __init__(
+        self,
+        partition: int,
+        name: str,
+        window: int,
+        facts: LaneFacts,
+        flusher: Flusher,
+        sieve: Sieve | None = None,
+    ) -> None:
         self.partition = partition
         self._name = name
         self.unsettled: set[int] = set()
         self._window = window
         self._facts = facts
         self._settlements = Settlements(flusher)
+        self._sieve = sieve
         self._orders: asyncio.Queue[_Consume | _Cancel | None] = asyncio.Queue()
         self._channel: Channel | None = None
         self._consumed: dict[str, None] = {}
@@ -99,6 +111,8 @@ class Lane:
             channel = cast("Channel", await connection.channel(publisher_confirms=False))
             self._channel = channel
             self._settlements.attach(channel)
+            if self._sieve is not None:
+                self._sieve.claim(channel.number, self._on_sifted)
             channel.closing.add_done_callback(self._on_closed)
             channel.on_consumer_cancel_callbacks.add(self._on_cancelled_by_broker)
             await channel.basic_consume(
@@ -133,12 +147,17 @@ class Lane:
             if self._channel is None:
                 raise BrokerAway(f"no channel for partition {self.partition}: {err}") from err
             self._lose(str(err) or type(err).__name__)
+        finally:
+            if self._sieve is not None and self._channel is not None:
+                self._sieve.release(self._channel.number, self._on_sifted)
 
     # --- what the broker says -------------------------------------------------------------
 
     async def _on_lease(self, message: DeliveredMessage) -> None:
         if not self._over:
-            self._facts.leased(self.partition, message.delivery_tag or 0, body_of(message))
+            self._facts.leased(
+                self.partition, message.delivery_tag or 0, body_of(message.body, message.header.properties)
+            )
 
     def _deliveries_of(self, user: str) -> Callable[[DeliveredMessage], Coroutine[None, None, None]]:
         # `async` without a wait inside: aiormq makes a task of a plain function all the same, and a wrapper too.
@@ -146,9 +165,19 @@ class Lane:
             if not self._over:
                 tag = message.delivery_tag or 0
                 self.unsettled.add(tag)
-                self._facts.delivered(self.partition, user, tag, message)
+                self._facts.delivered(self.partition, user, tag, Original.of(message))
 
         return on_delivery
+
+    def _on_sifted(self, consumer: str, tag: int, redelivered: bool, header: bytes, body: bytes) -> None:  # noqa: FBT001
+        if self._over:
+            return
+        original = Original(body, redelivered=redelivered, header=header)
+        if consumer == self._name:
+            self._facts.leased(self.partition, tag, body_of(body, original.properties))
+        else:
+            self.unsettled.add(tag)
+            self._facts.delivered(self.partition, consumer.removeprefix(_USER_TAG), tag, original)
 
     def _on_cancelled_by_broker(self, frame: Basic.Cancel) -> None:
         # aiormq's reader waits for this callback, and deliveries read just before it have yet to be passed on.

@@ -22,7 +22,7 @@ from dispatcher.settings import Settings
 from dispatcher.settle import Flusher
 from dispatcher.tell import Teller
 from dispatcher.unrouted import REOPEN_SECONDS, Reader
-from shared import broker, log
+from shared import broker, log, sieve
 from shared.alarm import Alarm
 from shared.broker import BrokerAway
 from shared.names import GATEWAYS_EXCHANGE, dispatcher_inbox
@@ -94,7 +94,9 @@ class Generation:
     async def _open(self) -> None:
         life, settings, metrics = self._life, self._settings, self._metrics
         for purpose in ("consume", "publish", "admin"):
-            self._connections.append(await broker.connect(settings, f"dispatcher {self.id} {purpose}"))
+            sifted = purpose == "consume" and sieve.LANE.taken
+            connection = await broker.connect(settings, f"dispatcher {self.id} {purpose}", sifted=sifted)
+            self._connections.append(connection)
         for connection in self._connections:
             broker.lost(connection).add_done_callback(lambda lost: life.end(lost.result()))
         consuming = broker.wire(self._connections[0])
@@ -124,6 +126,7 @@ class Generation:
             metrics=metrics,
             life=life,
             consuming=consuming,
+            sieve=broker.sieve_of(self._connections[0]),
             control=control,
             admin=admin,
             recorder=recorder,

@@ -3,16 +3,17 @@
 import asyncio
 from collections.abc import Callable
 
-from aiormq.abc import AbstractConnection, DeliveredMessage
+from aiormq.abc import AbstractConnection
 from pamqp.commands import Basic
 
 from dispatcher.admin import Admin
-from dispatcher.arrivals import Arrivals, Original
+from dispatcher.arrivals import Arrivals
 from dispatcher.consume import Lane
 from dispatcher.core.delivery import Arrival
 from dispatcher.core.dispatcher import Dispatcher
 from dispatcher.life import Life
 from dispatcher.metrics import Metrics
+from dispatcher.original import Original
 from dispatcher.record import Recorder
 from dispatcher.settings import Settings
 from dispatcher.settle import Flusher
@@ -22,6 +23,7 @@ from shared import log
 from shared.message import DeadLetter, Receipt
 from shared.names import PARTITIONS, SESSIONS_EXCHANGE, UNROUTED_EXCHANGE, sessions_queue
 from shared.publish import ConfirmedPublisher, PublishFailed
+from shared.sieve import Sieve
 from shared.wire import Entry, Lease, LeaseKind, Outcome, encode_lease
 
 _TRANSIENT = 1
@@ -45,6 +47,7 @@ class Link:
         metrics: Metrics,
         life: Life,
         consuming: AbstractConnection,
+        sieve: Sieve | None,
         control: ConfirmedPublisher,
         admin: Admin,
         recorder: Recorder,
@@ -59,6 +62,7 @@ class Link:
         self._metrics = metrics
         self._life = life
         self._consuming = consuming
+        self._sieve = sieve
         self._control = control
         self._admin = admin
         self._recorder = recorder
@@ -104,9 +108,9 @@ class Link:
     def leased(self, partition: int, tag: int, body: bytes) -> None:
         self.tell_core(lambda now: self.core.leased(partition, tag, body, now))
 
-    def delivered(self, partition: int, user: str, tag: int, message: DeliveredMessage) -> None:
+    def delivered(self, partition: int, user: str, tag: int, original: Original) -> None:
         self._metrics.deliveries.inc()
-        self.tell_core(lambda now: self.core.arrived(partition, user, self._arrivals.arrival(tag, message, now), now))
+        self.tell_core(lambda now: self.core.arrived(partition, user, self._arrivals.arrival(tag, original, now), now))
 
     def cancelled(self, partition: int, user: str) -> None:
         self.tell_core(lambda now: self.core.cancelled(user, now))
@@ -163,7 +167,7 @@ class Link:
             lane.take_no_more()
 
     def enter(self, partition: int) -> None:
-        lane = self._lanes[partition] = Lane(partition, self._name, self._window, self, self._flusher)
+        lane = self._lanes[partition] = Lane(partition, self._name, self._window, self, self._flusher, self._sieve)
         self._life.spawn(self._run(lane), f"partition {partition}")
 
     def leave(self, partition: int) -> None:

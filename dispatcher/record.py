@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import orjson
 from pamqp.commands import Basic
 
-from dispatcher.arrivals import Original
 from dispatcher.metrics import Metrics
+from dispatcher.original import Original
 from shared import log
 from shared.broker import Backoff
 from shared.message import DeadLetter, Receipt

@@ -1,14 +1,26 @@
-"""Acks and nacks of a channel, collected and written in order as one piece."""
+"""Acks and nacks, collected and written in order, those of all channels as one piece per turn of the event loop.
+
+aiormq 7.2 writes what is put into its `write_queue` in the order of the queue, whatever it is; an ack by its own
+`basic_ack` is a frame built by pamqp and an entry in that queue each.
+"""
 
 import asyncio
+from struct import Struct
 
 from aiormq import Channel
 from aiormq.abc import ChannelFrame
-from pamqp.commands import Basic
+
+_METHOD, _END = 1, 0xCE
+_BASIC, _ACK, _NACK = 60, 80, 120
+_ONE_ONLY, _REQUEUE = 0, 2  # the bits after the delivery tag; 1 would be `multiple`
+_PAYLOAD_BYTES = 13
+
+# AMQP 0-9-1: type, channel, size; class, method, delivery tag, bits; end.
+_frame = Struct(">BHIHHQBB").pack
 
 
 class Flusher:
-    """Writes what several channels have to settle, once per turn of the event loop."""
+    """For the channels of one connection."""
 
     def __init__(self) -> None:
         self._due: dict[Settlements, None] = {}
@@ -23,8 +35,7 @@ class Flusher:
             await self._woken.wait()
             self._woken.clear()
             due, self._due = self._due, {}
-            for settlements in due:
-                await settlements.flush()
+            await _write(list(due))
 
 
 class Settlements:
@@ -33,24 +44,54 @@ class Settlements:
     def __init__(self, flusher: Flusher) -> None:
         self._flusher = flusher
         self._channel: Channel | None = None
-        self._frames: list[Basic.Ack | Basic.Nack] = []
+        self._frames = bytearray()
 
     def attach(self, channel: Channel) -> None:
+        """Before anything is settled: a delivery has come on it."""
         self._channel = channel
 
+    @property
+    def channel(self) -> Channel | None:
+        return self._channel
+
     def ack(self, tag: int) -> None:
-        self._add(Basic.Ack(delivery_tag=tag))
+        self._add(_ACK, tag, _ONE_ONLY)
 
     def nack(self, tag: int) -> None:
-        self._add(Basic.Nack(delivery_tag=tag, requeue=True))
+        self._add(_NACK, tag, _REQUEUE)
 
-    def _add(self, frame: Basic.Ack | Basic.Nack) -> None:
+    def _add(self, method: int, tag: int, bits: int) -> None:
+        if self._channel is None:
+            return
         if not self._frames:
             self._flusher.wake(self)
-        self._frames.append(frame)
+        self._frames += _frame(_METHOD, self._channel.number, _PAYLOAD_BYTES, _BASIC, method, tag, bits, _END)
 
     async def flush(self) -> None:
+        """Writes what has been settled so far on this channel."""
+        await _write([self])
+
+    def take(self) -> bytes:
         """What belongs to a channel that is gone is dropped: the broker has taken it all back."""
-        frames, self._frames = self._frames, []
-        if frames and self._channel is not None and not self._channel.is_closed:
-            await self._channel.write_queue.put(ChannelFrame.marshall(self._channel.number, frames))
+        frames, self._frames = bytes(self._frames), bytearray()
+        return frames if self._channel is not None and _is_open(self._channel) else b""
+
+
+def _is_open(channel: Channel) -> bool:
+    """Also false between the broker's Close and the end of the channel object.
+
+    An ack after the CloseOk that goes out in between, for a channel number that is closed or another's, would end
+    the connection. aiormq 7.2 takes the channel out of this table as soon as it has read either frame.
+    """
+    return not channel.is_closed and channel.connection.channels.get(channel.number) is channel
+
+
+async def _write(some: list[Settlements]) -> None:
+    queue = next((found.channel.write_queue for found in some if found.channel is not None), None)
+    if queue is None:
+        return
+    # Once there is room nothing suspends until it is written: else a channel could close in between.
+    while queue.full():
+        await queue.join()
+    if payload := b"".join([settlements.take() for settlements in some]):
+        queue.put_nowait(ChannelFrame(payload=payload, should_close=False))

@@ -10,10 +10,10 @@ from aiormq.abc import AbstractConnection, DeliveredMessage
 from pamqp.commands import Basic
 
 from dispatcher.admin import Admin
-from dispatcher.arrivals import Original, read
 from dispatcher.core.quota import Quota
 from dispatcher.core.unrouted import Unrouted
 from dispatcher.metrics import Metrics
+from dispatcher.original import Original, read
 from dispatcher.record import Recorder
 from dispatcher.settle import Flusher, Settlements
 from shared import log
@@ -122,7 +122,7 @@ class Reader:
             self._settlements.ack(tag)
             self._rules.opened(message.routing_key or "", _now())
             return
-        self._originals[tag] = Original(message.body, message.header.properties)
+        self._originals[tag] = Original.of(message)
         sender = read(message.header.properties).sender
         self._rules.arrived(message.routing_key or "", tag, _now(), sender)
 

@@ -21,6 +21,7 @@ from yarl import URL
 from shared.decoding import read_whatever_comes
 from shared.moved import send_whatever_came
 from shared.settings import BadSecretFile, BrokerSettings, broker_urls_now
+from shared.sieve import Sieve, sift
 
 HEARTBEAT_SECONDS = 6
 """Where the URL names none. The libraries' own default, 60, lets a frozen peer live for three minutes."""
@@ -73,10 +74,12 @@ class Backoff:
         await asyncio.sleep(self.next_seconds())
 
 
-async def connect(settings: BrokerSettings, name: str, *, heartbeat_seconds: int | None = None) -> AbstractConnection:
+async def connect(
+    settings: BrokerSettings, name: str, *, heartbeat_seconds: int | None = None, sifted: bool = False
+) -> AbstractConnection:
     """Tries every address once, from a random one on. `name` is what RabbitMQ's pages show.
 
-    `heartbeat_seconds` instead of what the URL says.
+    `heartbeat_seconds` instead of what the URL says. `sifted`: see `sieve_of`.
 
     Raises `BrokerAway` with the reason at each address.
     """
@@ -92,7 +95,7 @@ async def connect(settings: BrokerSettings, name: str, *, heartbeat_seconds: int
     start = random.randrange(len(urls))  # noqa: S311 -- spreads load, guards nothing
     for url in urls[start:] + urls[:start]:
         try:
-            return await _connect_one(_with_heartbeat(URL(url), heartbeat_seconds), settings, name)
+            return await _connect_one(_with_heartbeat(URL(url), heartbeat_seconds), settings, name, sifted=sifted)
         except BrokerAway as err:
             reasons.append(str(err))
     raise BrokerAway("; ".join(sorted(reasons)))  # the same text for the same reasons, in whichever order
@@ -105,25 +108,29 @@ def _with_heartbeat(url: URL, seconds: int | None) -> URL:
 
 
 class _Sockets(TransportFactory):
-    """Remembers the socket that it opens, for `abort`."""
+    """Remembers the socket that it opens, for `abort`, and sifts what comes from it if that is wanted."""
 
-    def __init__(self, *, secure: bool) -> None:
+    def __init__(self, *, secure: bool, sifted: bool) -> None:
         self._opens = TLSTransportFactory() if secure else TCPTransportFactory()
+        self._sifted = sifted
         self.writer: asyncio.StreamWriter | None = None
+        self.sieve: Sieve | None = None
 
     async def create(self, url: URL, **kwargs: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, self.writer = await self._opens.create(url, **kwargs)
+        if self._sifted:
+            self.sieve = sift(reader)
         return reader, self.writer
 
 
-async def _connect_one(url: URL, settings: BrokerSettings, name: str) -> AbstractConnection:
+async def _connect_one(url: URL, settings: BrokerSettings, name: str, *, sifted: bool) -> AbstractConnection:
     where = f"{url.host}:{url.port or (5671 if url.scheme == 'amqps' else 5672)}"
     try:
         context = None
         if url.scheme == "amqps" and settings.broker_ca_file is not None:
             context = ssl.create_default_context(cafile=settings.broker_ca_file)
         connection = aio_pika.Connection(url, ssl_context=context, client_properties={"connection_name": name})
-        connection.kwargs["transport_factory"] = _Sockets(secure=url.scheme == "amqps")
+        connection.kwargs["transport_factory"] = _Sockets(secure=url.scheme == "amqps", sifted=sifted)
     except (OSError, ValueError) as err:
         raise BrokerAway(f"{where}: {err}") from err
     try:
@@ -165,6 +172,11 @@ async def abort(connection: AbstractConnection) -> None:
     if sockets.writer is not None:
         sockets.writer.transport.abort()
     await close(connection)
+
+
+def sieve_of(connection: AbstractConnection) -> Sieve | None:
+    """Where deliveries can be claimed before the library reads them, if the connection was made so."""
+    return cast("_Sockets", connection.kwargs["transport_factory"]).sieve
 
 
 def wire(connection: AbstractConnection) -> Wire:

@@ -143,7 +143,7 @@ class Listener:
 
     def heard(self, message: DeliveredMessage) -> bytes | None:
         """What is said with this, if it is new and complete."""
-        at, of, piece = piece_of(message)
+        at, of, piece = piece_of(message.body, message.header.properties)
         name, _, number = (message.header.properties.message_id or "").rpartition(".")
         if not (name and number.isascii() and number.isdigit()):
             return piece

@@ -13,7 +13,6 @@ lines into its log.
 
 import asyncio
 
-from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from shared import broker
@@ -75,15 +74,15 @@ class SideDoor:
             await asyncio.sleep(self._next - now)
 
 
-def piece_of(message: DeliveredMessage) -> tuple[int, int, bytes]:
+def piece_of(body: bytes, properties: Basic.Properties) -> tuple[int, int, bytes]:
     """Where this piece begins, how many bytes there are in all, and the piece. What came as ever is in one piece."""
-    headers = message.header.properties.headers or {}
+    headers = properties.headers or {}
     data, at, of = headers.get(DATA), headers.get(AT), headers.get(OF)
-    if isinstance(data, bytearray) and isinstance(at, int) and isinstance(of, int) and not message.body:
+    if isinstance(data, bytearray) and isinstance(at, int) and isinstance(of, int) and not body:
         return at, of, bytes(data)
-    return 0, len(message.body), message.body
+    return 0, len(body), body
 
 
-def body_of(message: DeliveredMessage) -> bytes:
+def body_of(body: bytes, properties: Basic.Properties) -> bytes:
     """For what is so small that it always is in one piece."""
-    return piece_of(message)[2]
+    return piece_of(body, properties)[2]
