@@ -135,13 +135,22 @@ async def _connect_one(url: URL, settings: BrokerSettings, name: str, *, sifted:
         raise BrokerAway(f"{where}: {err}") from err
     try:
         await connection.connect(timeout=CONNECT_TIMEOUT_SECONDS)
+        _heed_cancellation()
     except _FAILURES as err:
         await connection.close()  # or its finaliser does, in a task of its own
+        _heed_cancellation()
         raise BrokerAway(f"{where}: {_reason(url, err)}") from err
     except BaseException:
         await connection.close()
         raise
     return connection
+
+
+def _heed_cancellation() -> None:
+    """`asyncio.wait_for` of Python 3.11 forgets it if what it waited for has come, or failed, in that moment."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _reason(url: URL, err: BaseException) -> str:
