@@ -92,6 +92,8 @@ class App:
         def of_core(name: str, text: str, read: Callable[[Dispatcher], int]) -> None:
             self._metrics.watch(name, text, lambda: read(core) if (core := self._core) is not None else 0)
 
+        self._metrics.held = lambda: core.held if (core := self._core) is not None else 0
+        self._metrics.watch("draining", "1 while the dispatcher drains", lambda: int(self._draining))
         self._metrics.watch("broker_connected", "1 while the dispatcher serves", lambda: int(self._serving))
         self._metrics.watch(
             "broker_blocked",

@@ -27,4 +27,5 @@ class Arrivals:
             wants_receipt=wants_receipt,
             original=original,
             at=now,
+            sent_at=None if properties.timestamp_ms is None else properties.timestamp_ms / 1000,
         )

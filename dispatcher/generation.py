@@ -7,6 +7,7 @@ cut off, for longer than the heartbeat must take itself for replaced, so it star
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 
 from aio_pika.abc import AbstractConnection
@@ -74,6 +75,8 @@ class Generation:
             await asyncio.shield(self._life.over)
         finally:
             self._life.end("closed")
+            if self._link is not None:
+                self._link.core.abandon()
             # The connections first: that ends every call that waits for the broker, which cancelling would not.
             await asyncio.gather(*(broker.close(connection) for connection in self._connections))
             await self._life.stop_tasks()
@@ -172,6 +175,7 @@ class Generation:
         consuming = self._connections[0]
         while self._life.is_current():
             now = self._life.beat()
+            self._metrics.ledger.epoch = time.time() - now  # each time: a clock may be set
             if broker.heartbeat_seconds(consuming) and broker.silent_seconds(consuming) > self._life.patience_seconds:
                 raise BrokerAway(f"the broker has sent nothing for {broker.silent_seconds(consuming):.1f} s")
             link.tell_core(link.core.tick)

@@ -59,7 +59,6 @@ class Link:
         self._count = 0
         self._not_entered = set(range(PARTITIONS))  # until the first time
         self._window = settings.dispatcher_window
-        self._metrics = metrics
         self._life = life
         self._consuming = consuming
         self._sieve = sieve
@@ -76,6 +75,7 @@ class Link:
             window=settings.dispatcher_window,
             max_attempts=settings.dispatcher_max_attempts,
             linger_seconds=settings.dispatcher_linger_seconds,
+            ledger=metrics.ledger,
         )
 
     @property
@@ -109,7 +109,6 @@ class Link:
         self.tell_core(lambda now: self.core.leased(partition, tag, body, now))
 
     def delivered(self, partition: int, user: str, tag: int, original: Original) -> None:
-        self._metrics.deliveries.inc()
         self.tell_core(lambda now: self.core.arrived(partition, user, self._arrivals.arrival(tag, original, now), now))
 
     def cancelled(self, partition: int, user: str) -> None:
@@ -130,13 +129,10 @@ class Link:
 
     def ack(self, partition: int, tag: int) -> None:
         if (lane := self._lanes.get(partition)) is not None:
-            if tag in lane.unsettled:
-                self._metrics.acked.inc()
             lane.ack(tag)
 
     def nack(self, partition: int, tag: int) -> None:
         if (lane := self._lanes.get(partition)) is not None:
-            self._metrics.requeued.inc()
             lane.nack(tag)
 
     def declare(self, user: str) -> None:

@@ -87,7 +87,7 @@ class Teller:
             # The tasks reach the speaker in the order in which they are made.
             self._spawn(self._publish(name, inbox, body), "batch")
             self._metrics.batches.inc()
-            self._metrics.forwarded.inc(sum(isinstance(entry, Forward) for entry in entries))
+            self._metrics.forwarded.inc(sum(len(entry.sessions) for entry in entries if isinstance(entry, Forward)))
 
     async def _publish(self, name: str, inbox: _Inbox, body: bytes) -> None:
         try:

@@ -70,7 +70,9 @@ class Gateway:
             port,
             confirm_timeout=settings.gateway_confirm_timeout_seconds,
             limit=settings.gateway_max_sessions_per_user,
+            ledger=self.metrics.ledger,
         )
+        self.metrics.waiting, self.metrics.unanswered = self.sessions.waiting, self.sessions.out
         self.link = port.link = Link(settings, self.metrics, self.sessions)
         self.sockets = port.sockets = Sockets(
             settings,
@@ -89,10 +91,11 @@ class Gateway:
         self.metrics.watch("sessions", "Sessions of clients", lambda: len(self.sessions))
         self.metrics.watch("connections", "Connections, with or without a session", lambda: len(self.sockets.engine))
         self.metrics.watch("in_flight", "Messages that clients have not answered yet", self.sessions.in_flight)
-        self.metrics.watch("broker_link_up", "Whether the broker link is up", lambda: self.link.up)
+        self.metrics.watch("broker_connected", "1 while the broker link is up", lambda: self.link.up)
         self.metrics.watch(
-            "broker_blocked", "Whether the broker has an alarm (memory, disk)", lambda: self.link.blocked
+            "broker_blocked", "1 while the broker has an alarm (memory, disk)", lambda: self.link.blocked
         )
+        self.metrics.watch("draining", "1 while the gateway drains", lambda: self.draining)
 
     def ready(self) -> bool:
         return not self.why_not_ready()

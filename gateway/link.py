@@ -76,7 +76,6 @@ class Link:
             self._outbox.announce(lease)
 
     def report(self, reply: str, outcome: Outcome) -> None:
-        self._metrics.outcomes.labels(outcome.kind).inc()
         if self._outbox is not None:
             self._outbox.report(reply, outcome)
 

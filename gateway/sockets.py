@@ -83,7 +83,6 @@ class Sockets:
             return self._server.emit_to(session, "message", packets.payload(event, attachment), answered)
 
         self._outbox.put_nowait(send)
-        self._metrics.emitted.inc()
 
     def cut(self, session: str, why: str) -> None:
         connection = self._by_session.get(session)

@@ -6,6 +6,7 @@ owner of the user may forward everything again.
 
 from collections.abc import Sequence
 
+from gateway.core.ledger import Ledger
 from gateway.core.ports import Port
 from gateway.core.ring import Ring
 from shared.pending import Pending
@@ -15,10 +16,26 @@ from shared.wire import Forward, Outcome, OutcomeKind
 class Session:
     """`sent` maps each emitted id to the inbox that wants its outcome; those not in `pending` are settled."""
 
-    __slots__ = ("_port", "full_since", "held", "id", "opened_at", "pending", "rev", "ring", "sent", "user", "waiting")
+    __slots__ = (
+        "_ledger",
+        "_port",
+        "full_since",
+        "held",
+        "id",
+        "opened_at",
+        "pending",
+        "rev",
+        "ring",
+        "sent",
+        "user",
+        "waiting",
+    )
 
-    def __init__(self, port: Port, session: str, user: str, seen: Sequence[str], opened_at: float) -> None:
+    def __init__(
+        self, port: Port, ledger: Ledger, session: str, user: str, seen: Sequence[str], opened_at: float
+    ) -> None:
         self._port = port
+        self._ledger = ledger
         self.id = session
         self.user = user
         self.opened_at = opened_at
@@ -33,12 +50,16 @@ class Session:
     def forward(self, forward: Forward, reply: str, window: int, now: float) -> None:
         """A dispatcher wants this message confirmed; its outcome goes to `reply` from now on."""
         message = forward.message
+        self._ledger.forwarded += 1
         if message in self.ring:
+            self._ledger.known += 1
             self.report(reply, message, OutcomeKind.CONFIRMED, self.ring.value(message))
         elif message in self.sent:
+            self._ledger.repeated += 1
             self.sent[message] = reply
             self.pending.add(message, now)
         elif message in self.waiting:
+            self._ledger.repeated += 1
             self.waiting[message] = (forward, reply)
         elif self.held or self.waiting or len(self.sent) >= window:
             self.waiting[message] = (forward, reply)
@@ -50,6 +71,7 @@ class Session:
     def settle(self, message: str, now: float) -> None:
         """Another session settled it. What was emitted stays until its callback, without a deadline (I4)."""
         if self.waiting.pop(message, None) is not None:
+            self._ledger.withdrawn += 1
             if not self.waiting:
                 self.full_since = None
         else:
@@ -61,7 +83,10 @@ class Session:
         if reply is None:
             return
         if kind is OutcomeKind.CONFIRMED:
+            self._ledger.confirmed += 1
             self.ring.add(message, value)
+        else:
+            self._ledger.refused += 1
         if message in self.pending:
             self.pending.discard(message, now)
             self.report(reply, message, kind, value, detail)
@@ -86,13 +111,21 @@ class Session:
 
     def forget_waiting(self) -> None:
         """The broker connection is gone: what still waits is forwarded again, in order, after the reconnect."""
+        self._ledger.withdrawn += len(self.waiting)
         self.waiting.clear()
         self.full_since = None
 
+    def end(self) -> None:
+        """Its transport is gone: whoever owns the user hears it, and does what is right."""
+        self._ledger.unanswered += len(self.sent)
+        self._ledger.withdrawn += len(self.waiting)
+
     def report(self, reply: str, message: str, kind: OutcomeKind, value: bytes = b"null", detail: str = "") -> None:
+        self._ledger.outcomes[kind] += 1
         self._port.report(reply, Outcome(self.user, message, self.id, kind, value, detail))
 
     def _emit(self, forward: Forward, reply: str, now: float) -> None:
+        self._ledger.emitted += 1
         self.sent[forward.message] = reply
         self.pending.add(forward.message, now)
         self._port.emit(self.id, forward.message, forward.event, forward.attachment)

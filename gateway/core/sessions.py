@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from gateway.core.ledger import Ledger
 from gateway.core.ports import Port
 from gateway.core.session import Session
 from shared.wire import (
@@ -35,8 +36,17 @@ class Sessions:
     `confirm_timeout` in seconds; `limit` is how many sessions a user may have (0: no limit).
     """
 
-    def __init__(self, port: Port, *, confirm_timeout: float, limit: int, renew_seconds: float = RENEW_SECONDS) -> None:
+    def __init__(
+        self,
+        port: Port,
+        *,
+        confirm_timeout: float,
+        limit: int,
+        renew_seconds: float = RENEW_SECONDS,
+        ledger: Ledger | None = None,
+    ) -> None:
         self._port = port
+        self.ledger = ledger or Ledger()
         self._confirm_timeout = confirm_timeout
         self._limit = limit
         self._renew_seconds = renew_seconds
@@ -58,9 +68,17 @@ class Sessions:
         """How many messages were sent to clients and have no outcome yet."""
         return sum(len(self._sessions[session].pending) for session in self._busy)
 
+    def waiting(self) -> int:
+        """How many messages wait for room in the window of their session."""
+        return sum(len(session.waiting) for session in self._sessions.values())
+
+    def out(self) -> int:
+        """How many emitted messages have no answer, those included that others have settled meanwhile."""
+        return sum(len(session.sent) for session in self._sessions.values())
+
     def open(self, session: str, user: str, seen: Sequence[str], now: float, opened_at: float) -> None:
         """A client logged in. `seen` are the ids it handled before, `opened_at` wall clock seconds."""
-        self._sessions[session] = Session(self._port, session, user, seen, opened_at)
+        self._sessions[session] = Session(self._port, self.ledger, session, user, seen, opened_at)
         self._users[user].add(session)
         self._announce(session, now)
 
@@ -69,6 +87,7 @@ class Sessions:
         gone = self._sessions.pop(session, None)
         if gone is None:
             return
+        gone.end()
         self._users[gone.user].discard(session)
         if not self._users[gone.user]:
             del self._users[gone.user]
@@ -150,6 +169,9 @@ class Sessions:
         for name in forward.sessions:
             session = self._sessions.get(name)
             if session is None:
+                self.ledger.forwarded += 1
+                self.ledger.strangers += 1
+                self.ledger.outcomes[OutcomeKind.GONE] += 1
                 self._port.report(reply, Outcome(forward.user, forward.message, name, OutcomeKind.GONE))
             else:
                 self._busy[name] = None

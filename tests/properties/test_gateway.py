@@ -209,6 +209,15 @@ class Gateway(RuleBasedStateMachine):
             len(client.owed.keys() - client.queue.keys()) for client in self.clients.values()
         )
 
+    @invariant()
+    def the_sums_of_what_became_of_forwards_hold(self) -> None:
+        ledger = self.core.ledger
+        waiting = sum(len(client.queue) for client in self.clients.values())
+        assert (self.core.waiting(), self.core.out()) == (waiting, sum(len(c.shown) for c in self.clients.values()))
+        assert ledger.emitted == ledger.confirmed + ledger.refused + ledger.unanswered + self.core.out()
+        kept = ledger.emitted + ledger.known + ledger.repeated + ledger.strangers + ledger.withdrawn
+        assert ledger.forwarded == kept + waiting
+
     def teardown(self) -> None:
         """Clients that confirm everything get everything."""
         if not hasattr(self, "core"):

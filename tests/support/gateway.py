@@ -118,7 +118,9 @@ async def in_process(**changed: Any) -> AsyncIterator[InProcess]:
     )
     office, metrics = Office(), Metrics()
     gateway = InProcess(metrics, office)
-    gateway.sessions = Sessions(gateway, confirm_timeout=settings.gateway_confirm_timeout_seconds, limit=10)
+    gateway.sessions = Sessions(
+        gateway, confirm_timeout=settings.gateway_confirm_timeout_seconds, limit=10, ledger=metrics.ledger
+    )
     gateway.sessions.link_up(INBOX, time.monotonic())
     async with asyncio.TaskGroup() as tasks:
         gateway.sockets = Sockets(
