@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import secrets
 import sys
 from collections import Counter
@@ -13,17 +12,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deploy.local import broker as local
 from deploy.local.broker import Broker, Kind
-from deploy.local.rabbitmq import Management
-from tests.chaos.device import Unanswered
+from tests.chaos.command import KINDS, complain, playing
 from tests.chaos.picture import draw, svg
 from tests.chaos.run import Result, run
-from tests.chaos.stage import VHOST, Stage, staged
+from tests.chaos.stage import Stage, staged
 from tests.support.services import ROOT
-
-KINDS = (Kind.PRIVATE, Kind.DOCKER)
-"""A node that can be stopped, killed and told what to do."""
 
 SAY_SECONDS = 10
 
@@ -35,28 +29,19 @@ def main() -> int:
     parser.add_argument("--broker", choices=KINDS, default=Kind.PRIVATE, help="which RabbitMQ (default private)")
     parser.add_argument("--folder", type=Path, help="where logs and the picture go (default .run/chaos)")
     options = parser.parse_args()
-    for library in ("aiormq", "aio_pika", "socketio", "engineio"):
-        logging.getLogger(library).setLevel(logging.CRITICAL)  # that connections break is what this is about
     console = Console()
     console.print(f"seed {options.seed}")
     folder = options.folder or ROOT / ".run" / "chaos"
-    with local.held(folder) as ours:
-        if not ours:
-            console.print(f"another run uses {folder}")
-            return 2
-        broker = local.find(folder, options.broker, console.print)
-        try:
-            Management(broker.management_url).create_vhost(VHOST)
-            return asyncio.run(_run(console, broker, folder, options.seed, options.seconds))
-        finally:
-            broker.start()
-            Management(broker.management_url).delete_vhost(VHOST)
-            broker.close()
+    return playing(
+        console,
+        folder,
+        options.broker,
+        lambda broker, url: _run(console, broker, url, folder, options.seed, options.seconds),
+    )
 
 
-async def _run(console: Console, broker: Broker, folder: Path, seed: int, seconds: float) -> int:
-    asyncio.get_running_loop().set_exception_handler(_complain)
-    url = f"{broker.url.partition(',')[0].rpartition('/')[0]}/{VHOST}"
+async def _run(console: Console, broker: Broker, url: str, folder: Path, seed: int, seconds: float) -> int:
+    asyncio.get_running_loop().set_exception_handler(complain)
     async with staged(broker, url, folder) as stage:
         with Live(console=console, refresh_per_second=4) as live:
             result = await run(stage, seed, seconds, lambda text: _say(console, live, text))
@@ -73,12 +58,6 @@ def _say(console: Console, live: Live, text: str) -> None:
         live.update(Text(text))
     elif int(float(text.split(maxsplit=1)[0])) % SAY_SECONDS == 0:
         console.print(text, markup=False, soft_wrap=True)
-
-
-def _complain(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-    """The client library leaves tasks of connections that broke; only what a client meant to say is no fault."""
-    if not isinstance(context.get("exception"), Unanswered | ConnectionError | OSError):
-        loop.default_exception_handler(context)
 
 
 def _report(console: Console, stage: Stage, result: Result, picture: Path) -> None:

@@ -14,14 +14,14 @@ PATIENCE_SECONDS = 150.0
 STEP_SECONDS = 0.5
 
 
-async def drained(stage: Stage) -> list[str]:
-    """Heals everything, and waits: what was not as it should be in the end, nothing if all is well."""
+async def drained(stage: Stage, patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
+    """Heals everything, and waits so long for each: what was not as it should be in the end, nothing if all is well."""
     await stage.heal()
     stage.publishing = False
     complaints: list[str] = []
 
     async def come(wanted: Callable[[], Awaitable[str]]) -> None:
-        deadline = stage.timeline.now + PATIENCE_SECONDS
+        deadline = stage.timeline.now + patience_seconds
         while said := await wanted():
             if stage.timeline.now > deadline:
                 complaints.append(said)

@@ -2,11 +2,11 @@
 
 import asyncio
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.chaos.ending import drained
+from tests.chaos.ending import PATIENCE_SECONDS, drained
 from tests.chaos.mishaps import BREAKS, Break
 from tests.chaos.stage import Stage
 from tests.chaos.timeline import Mishap, catch_up
@@ -29,8 +29,17 @@ class Result:
         return self.verdict.clean and self.total.holds and not self.complaints
 
 
-async def run(stage: Stage, seed: int, seconds: float, say: Callable[[str], None]) -> Result:
-    """Every kind of mishap comes once before one comes again."""
+async def run(
+    stage: Stage,
+    seed: int,
+    seconds: float,
+    say: Callable[[str], None],
+    *,
+    kinds: Sequence[Break] = BREAKS,
+    enough: Callable[[], bool] = lambda: False,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Result:
+    """Every kind of mishap comes once before one comes again. Once there is `enough` nobody waits for a good end."""
     random = Random(seed)
     complaints: list[str] = []
     stage.timeline.begin()
@@ -39,8 +48,9 @@ async def run(stage: Stage, seed: int, seconds: float, say: Callable[[str], None
             group.create_task(stage.publish(device.user), name=f"publisher for {device.user}")
         telling = group.create_task(_tell(stage, say))
         try:
-            await _break(stage, random, seconds, complaints)
-            complaints += await drained(stage)
+            await _break(stage, random, seconds, complaints, kinds, enough)
+            if not enough():
+                complaints += await drained(stage, patience_seconds)
         finally:
             stage.publishing = False
             telling.cancel()
@@ -48,12 +58,19 @@ async def run(stage: Stage, seed: int, seconds: float, say: Callable[[str], None
     return Result(judge(stage.timeline), add_up(stage.timeline), stage.mishaps, complaints)
 
 
-async def _break(stage: Stage, random: Random, seconds: float, complaints: list[str]) -> None:
+async def _break(
+    stage: Stage,
+    random: Random,
+    seconds: float,
+    complaints: list[str],
+    kinds: Sequence[Break],
+    enough: Callable[[], bool],
+) -> None:
     bag: list[Break] = []
     under_way: set[asyncio.Task[None]] = set()
-    while stage.timeline.now < seconds:
+    while stage.timeline.now < seconds and not enough():
         if not bag:
-            bag = random.sample(BREAKS, len(BREAKS))
+            bag = random.sample(kinds, len(kinds))
         task = asyncio.create_task(_one(stage, bag.pop(), Random(random.random()), complaints))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
@@ -79,12 +96,12 @@ async def _one(stage: Stage, broken: Break, random: Random, complaints: list[str
 
 async def _tell(stage: Stage, say: Callable[[str], None]) -> None:
     while True:
-        kinds = [type(happening) for happening in stage.timeline]
+        counts = stage.timeline.counts
         now = ", ".join(mishap.kind for mishap in stage.mishaps if not mishap.healed)
         online = sum(device.connected for device in stage.devices)
         say(
-            f"{stage.timeline.now:5.0f} s  {kinds.count(Attempted)} attempted  {kinds.count(Held)} held  "
-            f"{kinds.count(Received)} received  {kinds.count(Confirmed)} confirmed  "
+            f"{stage.timeline.now:5.0f} s  {counts[Attempted]} attempted  {counts[Held]} held  "
+            f"{counts[Received]} received  {counts[Confirmed]} confirmed  "
             f"{online}/{len(stage.devices)} online  {len(stage.mishaps)} mishaps  {now}"
         )
         await asyncio.sleep(SAY_SECONDS)

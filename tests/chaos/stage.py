@@ -9,17 +9,16 @@ from urllib.parse import urlsplit, urlunsplit
 
 from deploy.local.broker import Broker
 from deploy.local.rabbitmq import Management
-from shared.names import user_queue
 from tests.chaos.device import Device
 from tests.chaos.proxy import Proxy, Weather
 from tests.chaos.timeline import Mishap, Timeline
 from tests.support.balancer import Balancer
+from tests.support.bound import bound_by
 from tests.support.publisher import Publisher
-from tests.support.services import Kind, Service, Services
+from tests.support.services import Edition, Kind, Service, Services
 from tests.support.tokens import token
 
 VHOST = "chaos"
-BOUND_SECONDS = 60.0
 USERS = 12
 FORGETFUL = 4
 """So many of them hand over no `seen`."""
@@ -60,6 +59,8 @@ class Stage:
     devices: list[Device] = field(default_factory=list)
     mishaps: list[Mishap] = field(default_factory=list)
     publishing: bool = True
+    pause_seconds: float = PAUSE_SECONDS
+    """Between two messages to one user."""
     broker_busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -104,14 +105,14 @@ class Stage:
             while self.publishing:
                 await publisher.publish_surely(user, number, id=f"m{number}")
                 number += 1
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(self.pause_seconds)
 
 
 @asynccontextmanager
-async def staged(broker: Broker, url: str, folder: Path) -> AsyncIterator[Stage]:
-    """All are up, ready and connected; at the end all are gone."""
+async def staged(broker: Broker, url: str, folder: Path, edition: Edition | None = None) -> AsyncIterator[Stage]:
+    """All are up, ready and connected; at the end all are gone. `edition`: which code runs, if not this."""
     async with AsyncExitStack() as stack:
-        services = Services(url, folder)
+        services = Services(url, folder, edition=edition)
         stack.push_async_callback(services.end)
         port = urlsplit(url).port or 5672
         balancer = await stack.enter_async_context(Balancer([], by_turns=True))
@@ -133,17 +134,10 @@ async def staged(broker: Broker, url: str, folder: Path) -> AsyncIterator[Stage]
             stack.push_async_callback(device.end)
             stage.devices.append(device)
         await asyncio.gather(*(stage.come(device) for device in stage.devices))
-        await asyncio.gather(*(_bound(stage, device.user) for device in stage.devices))
+        # The order of the first messages of a user without a queue is not promised.
+        bound = bound_by(Management(broker.management_url), url)
+        await asyncio.gather(*(bound(device.user) for device in stage.devices))
         yield stage
-
-
-async def _bound(stage: Stage, user: str) -> None:
-    """The order of the first messages of a user without a queue is not promised."""
-    path = f"/api/bindings/{VHOST}/e/messages/q/{user_queue(user)}"
-    deadline = stage.timeline.now + BOUND_SECONDS
-    while not await stage.manage("GET", path):
-        assert stage.timeline.now < deadline, f"the queue of {user} is not bound"
-        await asyncio.sleep(0.2)
 
 
 def _by_way_of(url: str, port: int) -> str:

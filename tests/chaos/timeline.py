@@ -1,6 +1,7 @@
 """A history that knows when each thing happened, and what went wrong meanwhile."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.support.history import Attempted, Happening, Received
@@ -13,6 +14,7 @@ class Timeline(list[Happening]):
         super().__init__()
         self.began = time.monotonic()
         self.times: list[float] = []
+        self.counts: Counter[type[Happening]] = Counter()
 
     @property
     def now(self) -> float:
@@ -25,6 +27,7 @@ class Timeline(list[Happening]):
 
     def append(self, happening: Happening) -> None:
         self.times.append(self.now)
+        self.counts[type(happening)] += 1
         super().append(happening)
 
     def latencies(self) -> list[tuple[float, float]]:

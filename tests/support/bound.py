@@ -7,7 +7,7 @@ from deploy.local.rabbitmq import Management
 from shared.names import MESSAGES
 from tests.support.load import Bound
 
-BOUND_SECONDS = 15.0
+BOUND_SECONDS = 60.0
 
 
 def bound_by(management: Management, broker_url: str) -> Bound:

@@ -13,8 +13,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
-from tests.support.release import Release
 from tests.support.until import until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,6 +34,13 @@ SETTINGS = {
     "DISPATCHER_LINGER_SECONDS": "0.5",
     "LOG_LEVEL": "info",
 }
+
+
+class Edition(Protocol):
+    """Something else than the code as it is: another release, or one with a deliberate fault."""
+
+    def command(self, service: str) -> list[str]:
+        """What Python is to run, as `-m` takes it."""
 
 
 class Kind(StrEnum):
@@ -76,6 +83,10 @@ class Service:
     async def get(self, path: str) -> tuple[int, str]:
         """The admin server's answer; status 0 while nobody listens."""
         return await asyncio.to_thread(_get, f"http://127.0.0.1:{self.health_port}{path}")
+
+    async def page(self, path: str) -> tuple[int, str]:
+        """The same of the public server."""
+        return await asyncio.to_thread(_get, f"{self.url}{path}")
 
     async def ready(self, *, seconds: float = 30.0) -> None:
         """Wait until it can serve."""
@@ -130,17 +141,19 @@ class Services:
     broker_url: str
     folder: Path
     running: list[Service] = field(default_factory=list)
+    edition: Edition | None = None
+    """Of all that are started without one of their own."""
 
-    def gateway(self, release: Release | None = None, /, **settings: str) -> Service:
-        """Of the code as it is, unless a release says otherwise."""
+    def gateway(self, edition: Edition | None = None, /, **settings: str) -> Service:
+        """Of the code as it is, unless an edition says otherwise."""
         port, admin = free_port(), free_port()
         listens = {"GATEWAY_LISTEN": f"127.0.0.1:{port}", "GATEWAY_ADMIN_LISTEN": f"127.0.0.1:{admin}"}
-        return self._start(Kind.GATEWAY, port, admin, {**listens, **settings}, release)
+        return self._start(Kind.GATEWAY, port, admin, {**listens, **settings}, edition)
 
-    def dispatcher(self, release: Release | None = None, /, **settings: str) -> Service:
+    def dispatcher(self, edition: Edition | None = None, /, **settings: str) -> Service:
         port = free_port()
         listen = {"DISPATCHER_LISTEN": f"127.0.0.1:{port}"}
-        return self._start(Kind.DISPATCHER, port, port, {**listen, **settings}, release)
+        return self._start(Kind.DISPATCHER, port, port, {**listen, **settings}, edition)
 
     async def pair(self, **settings: str) -> tuple[Service, Service]:
         """A gateway and a dispatcher, ready."""
@@ -164,15 +177,16 @@ class Services:
                     service.kill()
 
     def _start(
-        self, kind: Kind, port: int, health_port: int, settings: dict[str, str], release: Release | None
+        self, kind: Kind, port: int, health_port: int, settings: dict[str, str], edition: Edition | None
     ) -> Service:
         name = f"{kind}-{len(self.running)}"
+        edition = edition or self.edition
         log = self.folder / f"{name}.log"
         kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
         inherited = {key: os.environ[key] for key in kept if key in os.environ}
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *(release.command(kind.value) if release else [kind.value])],
+                [sys.executable, "-m", *(edition.command(kind.value) if edition else [kind.value])],
                 cwd=ROOT,
                 env={**inherited, "BROKER_URL": self.broker_url, **SETTINGS, **settings},
                 stdin=subprocess.DEVNULL,
