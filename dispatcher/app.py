@@ -94,6 +94,8 @@ class App:
 
         self._metrics.held = lambda: core.held if (core := self._core) is not None else 0
         self._metrics.watch("draining", "1 while the dispatcher drains", lambda: int(self._draining))
+        loop = asyncio.get_running_loop()
+        self._metrics.watch("tasks", "Tasks of the event loop", lambda: len(asyncio.all_tasks(loop)))
         self._metrics.watch("broker_connected", "1 while the dispatcher serves", lambda: int(self._serving))
         self._metrics.watch(
             "broker_blocked",

@@ -91,6 +91,8 @@ class Gateway:
         self.metrics.watch("sessions", "Sessions of clients", lambda: len(self.sessions))
         self.metrics.watch("connections", "Connections, with or without a session", lambda: len(self.sockets.engine))
         self.metrics.watch("in_flight", "Messages that clients have not answered yet", self.sessions.in_flight)
+        loop = asyncio.get_running_loop()
+        self.metrics.watch("tasks", "Tasks of the event loop", lambda: len(asyncio.all_tasks(loop)))
         self.metrics.watch("broker_connected", "1 while the broker link is up", lambda: self.link.up)
         self.metrics.watch(
             "broker_blocked", "1 while the broker has an alarm (memory, disk)", lambda: self.link.blocked
