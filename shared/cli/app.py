@@ -30,7 +30,6 @@ app = typer.Typer(
     "RABBITMQ_MANAGEMENT_URL, ...), else those of a `make run` in this directory (.run/env).",
     epilog=EPILOG,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -46,4 +45,4 @@ app.command("forget", epilog=EPILOG)(forget.forget)
 
 def main() -> None:
     logging.disable()  # what the libraries would log, the commands say in their own words
-    app()
+    app(prog_name="restante")  # however it was started, so that completion finds its variable

@@ -73,7 +73,7 @@ class Link:
             try:
                 told = await management.queue(queue)
             except Silent:
-                raise _failure(refusal) from refusal
+                raise explained(refusal) from refusal
         return Depth(told.get("messages_ready") or 0, told.get("consumers") or 0) if told else None
 
 
@@ -91,12 +91,12 @@ async def broker(settings: CommandSettings, command: str) -> AsyncIterator[Link]
     except PublishFailed as err:
         raise Failure(str(err)) from err
     except (aiormq.exceptions.AMQPError, BrokerAway, ConnectionError) as err:
-        raise _failure(err) from err
+        raise explained(err) from err
     finally:
         await close(connection)
 
 
-def _failure(err: BaseException) -> Failure:
+def explained(err: BaseException) -> Failure:
     """In RabbitMQ's own words, `NOT_FOUND - no exchange 'messages' in vhost '/'`, without their code."""
     cause = err.__cause__ if isinstance(err, BrokerAway) and err.__cause__ else err
     said = str(cause).partition(" - ")[2] or str(cause) or type(cause).__name__

@@ -13,10 +13,12 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp.commands import Basic
 from rich.text import Text
 
-from shared.cli.arguments import AsJson, User, json_bytes, seconds
+from shared.cli.arguments import AsJson, MaybeUser, json_bytes, seconds
 from shared.cli.failures import Exit, Failure
+from shared.cli.lines import Defaults
 from shared.cli.link import Link, broker
 from shared.cli.printing import Json, cells, note, out, plural, show, show_json, table, visible
+from shared.cli.publish_file import publish_file
 from shared.cli.surroundings import CommandSettings, settings
 from shared.names import MESSAGES, RECEIPTS
 
@@ -24,7 +26,7 @@ Message = tuple[bytes, Basic.Properties]
 
 
 def publish(
-    user: User,
+    user: MaybeUser = None,
     body: Annotated[str | None, typer.Argument(metavar="JSON", help="The data; '-' reads it from stdin.")] = None,
     *,
     message_id: Annotated[str | None, typer.Option("--id", help="Its identity (default: a fresh one).")] = None,
@@ -33,6 +35,10 @@ def publish(
     binary_file: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="Send this file's bytes.")
     ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", metavar="FILE", help="Send each line of it, a JSON object (see below); '-': stdin."),
+    ] = None,
     ttl: Annotated[
         float | None, typer.Option(parser=seconds, metavar="TIME", help="The broker drops it after this.")
     ] = None,
@@ -40,7 +46,20 @@ def publish(
     count: Annotated[int, typer.Option(min=1, help="Publish it so many times; ids end in -1, -2, ...")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Publish a message for USER; done once the broker has confirmed that it holds it."""
+    """Publish a message for USER; done once the broker has confirmed that it holds it.
+
+    A line of --file is {"user": ..., "data": ...}, or with "text" or "base64" instead of "data"; it may also have "id",
+    "type", "ttl" (seconds) and "content_type". USER, --id (the line's number is put behind it), --type and --ttl hold
+    for lines that name none. All lines are checked before the first is sent.
+    """
+    if file is not None:
+        if body is not None or binary_file is not None or text or receipt or count != 1:
+            raise Failure("--file goes with USER, --id, --type, --ttl and --json only", Exit.USAGE)
+        defaults = Defaults(user, message_id or secrets.token_hex(8), message_type, ttl)
+        publish_file(settings(), file, defaults, as_json=as_json)
+        return
+    if user is None:
+        raise Failure("say for whom: USER, or --file", Exit.USAGE)
     config = settings()
     data, content_type = _data(body, binary_file, text=text)
     first = message_id or secrets.token_hex(8)
