@@ -1,6 +1,7 @@
 """What processes cost, from /proc."""
 
 import os
+import time
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -10,6 +11,20 @@ def cpu_seconds(pid: int) -> float:
     """User and system time that a process has used so far, all its threads together."""
     after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / TICKS_PER_SECOND
+
+
+class Spent:
+    """CPU seconds of some processes since this was made."""
+
+    def __init__(self, pids: dict[str, int]) -> None:
+        self._pids = pids
+        self._began = time.monotonic()
+        self._before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+
+    def so_far(self) -> tuple[float, dict[str, float]]:
+        """Seconds that passed, and CPU seconds of each."""
+        used = {name: cpu_seconds(pid) - self._before[name] for name, pid in self._pids.items()}
+        return time.monotonic() - self._began, used
 
 
 def resident_megabytes(pid: int) -> float:
@@ -33,3 +48,22 @@ def listener(port: int) -> int | None:
         except OSError:
             continue  # it ended, or is not ours
     return None
+
+
+def name_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def descendants(pid: int) -> list[int]:
+    """All processes below one, the nearest first."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it ended meanwhile
+        parents.setdefault(parent, []).append(int(stat.parent.name))
+    found = list(parents.get(pid, []))
+    for child in found:
+        found.extend(parents.get(child, []))
+    return found

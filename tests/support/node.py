@@ -18,20 +18,20 @@ INSTALL_SECONDS = 120
 LINE_BYTES = 16 * 1024 * 1024
 
 
-def install() -> None:
-    """Get the exact packages that package.json names, once. Raises when npm cannot."""
-    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
-    if all(_installed(name) == version for name, version in wanted.items()):
+def install(folder: Path = HERE) -> None:
+    """Get the exact packages that the folder's package.json names, once. Raises when npm cannot."""
+    wanted = json.loads((folder / "package.json").read_text())["dependencies"]
+    if all(_installed(folder, name) == version for name, version in wanted.items()):
         return
     npm = shutil.which("npm")
     if npm is None:
         raise FileNotFoundError("npm is needed for the end-to-end tests with the JavaScript client")
     command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]
-    subprocess.run(command, cwd=HERE, check=True, timeout=INSTALL_SECONDS, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=folder, check=True, timeout=INSTALL_SECONDS, stdout=subprocess.DEVNULL)
 
 
-def _installed(name: str) -> str | None:
-    there = HERE / "node_modules" / name / "package.json"
+def _installed(folder: Path, name: str) -> str | None:
+    there = folder / "node_modules" / name / "package.json"
     return json.loads(there.read_text())["version"] if there.exists() else None
 
 

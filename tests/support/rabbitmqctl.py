@@ -42,14 +42,23 @@ def memory_alarm(broker: Broker) -> Iterator[None]:
 
 def rabbitmqctl(broker: Broker, *arguments: str) -> str:
     """Runs a command on the node; what it printed. Skips the test where the broker is not ours."""
+    return _run(broker, "rabbitmqctl", *arguments)
+
+
+def plugins(broker: Broker, *arguments: str) -> str:
+    """Of the running node, until it is started the next time."""
+    return _run(broker, "rabbitmq-plugins", *arguments)
+
+
+def _run(broker: Broker, tool: str, *arguments: str) -> str:
     if isinstance(broker, Container):
-        code, output = broker._container.exec_run(["rabbitmqctl", *arguments])
+        code, output = broker._container.exec_run([tool, *arguments])
         assert code == 0, output.decode()
         return str(output.decode())
     if isinstance(broker, Node):
-        command = broker._server.resolve().with_name("rabbitmqctl")
+        command = broker._server.resolve().with_name(tool)
         if not command.exists():  # Debian's server in sbin is a wrapper; the real commands are here
-            command = Path("/usr/lib/rabbitmq/bin/rabbitmqctl")
+            command = Path("/usr/lib/rabbitmq/bin") / tool
         ran = subprocess.run(
             [command, *arguments], env=broker._environment(), check=True, capture_output=True, timeout=_TIMEOUT_SECONDS
         )

@@ -1,0 +1,199 @@
+"""The parts of one run: each brings up what it measures, measures it, and takes it down again."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deploy.local.broker import Broker
+from tests.bench.load.crowd import crowd
+from tests.bench.load.post import Post, post
+from tests.bench.phases import bare
+from tests.bench.phases.contact import contact
+from tests.bench.phases.drain import drain, visit
+from tests.bench.phases.idle import idle, memory
+from tests.bench.phases.result import Result
+from tests.bench.phases.steady import steady
+from tests.bench.phases.storm import storm
+from tests.bench.systems.broker import pid, virtual_host, web_mqtt_address
+from tests.bench.systems.node import Style, node
+from tests.bench.systems.restante import restante
+from tests.bench.systems.system import System
+from tests.bench.systems.web_mqtt import web_mqtt
+
+RATES = (100.0, 500.0, 2000.0)
+OTHERS_RATE = 500.0
+CROWDS = (1, 2, 4)
+SINGLE = {"x-single-active-consumer": True}
+"""What the dispatcher declares users' queues with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything."""
+
+    users: int = 200
+    messages: int = 40_000
+    steady_seconds: float = 6.0
+    sessions: int = 2_000
+    rest_seconds: float = 10.0
+    newcomers: int = 1_000
+    absent: tuple[int, ...] = (0, 10_000)
+
+
+FULL = Size()
+QUICK = Size(
+    users=20, messages=1_000, steady_seconds=1.0, sessions=50, rest_seconds=1.0, newcomers=20, absent=(0, 100)
+)  # fmt: skip
+
+Note = Callable[[Result], None]
+
+
+@dataclass(slots=True)
+class Place:
+    """Where a run happens."""
+
+    broker: Broker
+    web_mqtt_port: int
+    folder: Path
+    note: Note
+    size: Size
+
+    def users(self, count: int, name: str = "bench") -> list[str]:
+        return [f"{name}-{n}" for n in range(count)]
+
+    @asynccontextmanager
+    async def restante(self, *, each: int = 1, name: str = "restante") -> AsyncIterator[tuple[System, Post]]:
+        url = virtual_host(self.broker)
+        async with restante(url, pid(self.broker), self.folder, each=each, name=name) as system, post(system) as poster:
+            yield system, poster
+
+    @asynccontextmanager
+    async def node(self, style: Style) -> AsyncIterator[tuple[System, Post]]:
+        url = virtual_host(self.broker)
+        async with node(url, pid(self.broker), self.folder, style=style) as system, post(system) as poster:
+            yield system, poster
+
+    @asynccontextmanager
+    async def nobody(self) -> AsyncIterator[tuple[System, Post]]:
+        """Names of queues and keys, and no server."""
+        system = System(
+            name="bare aiormq",
+            protocol="socket.io",
+            ports=[],
+            broker_url=virtual_host(self.broker),
+            exchange="amq.direct",
+            key=str,
+            queue=lambda user: f"user.{user}",
+            login=str,
+            pids={"broker": pid(self.broker)},
+        )
+        async with post(system) as poster:
+            yield system, poster
+
+    @asynccontextmanager
+    async def web_mqtt(self) -> AsyncIterator[tuple[System, Post]]:
+        host, port = web_mqtt_address(self.broker, self.web_mqtt_port)
+        system = web_mqtt(virtual_host(self.broker), pid(self.broker), host, port)
+        async with post(system) as poster:
+            yield system, poster
+
+
+async def one_restante(place: Place) -> None:
+    """A backlog and steady rates."""
+    async with place.restante() as (system, poster):
+        await _visit_and_drain(place, system, poster)
+        for rate in RATES:
+            users = place.users(place.size.users)
+            place.note(await steady(system, poster, users, rate, place.size.steady_seconds))
+
+
+async def node_promise(place: Place) -> None:
+    async with place.node(Style.PROMISE) as (system, poster):
+        await _visit_and_drain(place, system, poster)
+        await _one_rate(place, system, poster)
+
+
+async def node_callback(place: Place) -> None:
+    async with place.node(Style.CALLBACK) as (system, poster):
+        await _visit_and_drain(place, system, poster)
+
+
+async def mqtt(place: Place) -> None:
+    async with place.web_mqtt() as (system, poster):
+        await _visit_and_drain(place, system, poster)
+        await _one_rate(place, system, poster)
+
+
+async def bare_aiormq(place: Place) -> None:
+    async with place.nobody() as (system, poster):
+        place.note(await bare.consume(system, poster, place.users(place.size.users), place.size.messages))
+
+
+async def bare_socketio(place: Place) -> None:
+    users = place.users(place.size.users)
+    place.note(await bare.emit("bare python-socketio", place.folder, users, place.size.messages))
+
+
+async def sessions(place: Place) -> None:
+    """Idle sessions, and the same after a storm."""
+    size, users = place.size, place.users(place.size.sessions)
+    async with place.restante() as (system, poster):
+        before = memory(system)
+        async with crowd(system, users) as clients:
+            place.note(await idle(system, clients, before, size.rest_seconds))
+            place.note(await storm(system, poster, clients, users, before, size.rest_seconds))
+
+
+async def newcomers(place: Place) -> None:
+    async with place.restante() as (system, poster):
+        place.note(await contact(system, poster, place.users(place.size.newcomers, "new")))
+
+
+async def scale(place: Place) -> None:
+    for each in CROWDS:
+        async with place.restante(each=each) as (system, poster):
+            await visit(system, poster, place.users(place.size.users))
+            result = await drain(system, poster, place.users(place.size.users), place.size.messages)
+            place.note(replace(result, phase="scale out", system=f"{each} + {each}"))
+
+
+async def absent(place: Place) -> None:
+    """Durable queues of users who are not there and whose messages nobody reads."""
+    users, there = place.users(place.size.users), 0
+    async with place.restante() as (system, poster):
+        await visit(system, poster, users)
+        for count in place.size.absent:
+            await poster.declare(place.users(count, "absent")[there:], SINGLE)
+            there = max(there, count)
+            result = await drain(system, poster, users, place.size.messages)
+            place.note(replace(result, phase="absent users", system=f"{count}"))
+
+
+COMPARED: dict[str, Callable[[Place], Awaitable[None]]] = {
+    "restante": one_restante,
+    "node": node_promise,
+    "node-callback": node_callback,
+    "mqtt": mqtt,
+    "aiormq": bare_aiormq,
+    "socketio": bare_socketio,
+}
+"""What is compared runs in a different order each time."""
+
+ALONE: dict[str, Callable[[Place], Awaitable[None]]] = {
+    "sessions": sessions,
+    "contact": newcomers,
+    "scale": scale,
+    "absent": absent,
+}
+
+
+async def _visit_and_drain(place: Place, system: System, poster: Post) -> None:
+    users = place.users(place.size.users)
+    await visit(system, poster, users)
+    place.note(await drain(system, poster, users, place.size.messages))
+
+
+async def _one_rate(place: Place, system: System, poster: Post) -> None:
+    users = place.users(place.size.users)
+    place.note(await steady(system, poster, users, OTHERS_RATE, place.size.steady_seconds))

@@ -1,0 +1,102 @@
+"""`make bench`: measures restante and what others would use instead, in the same run; writes JSON, a table and a plot.
+
+Gets a RabbitMQ of its own. Figures of different runs or machines cannot be compared; ratios within one run can.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.local.broker import Broker, Kind, find
+from deploy.local.ports import free
+from shared.files import raise_limit
+from tests.bench.parts import ALONE, COMPARED, FULL, QUICK, Place, Size
+from tests.bench.phases.result import Result
+from tests.bench.plot import plot
+from tests.bench.record import Record
+from tests.bench.systems.broker import before_start, enable_web_mqtt
+from tests.bench.systems.system import WINDOW
+from tests.bench.tables import show
+
+OUT = Path(".run/bench")
+
+
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.suite", description=__doc__)
+    parts = (*COMPARED, *ALONE)
+    parser.add_argument("--runs", type=int, default=1, help="each part so often; medians are shown")
+    parser.add_argument("--quick", action="store_true", help="a little of everything, in under a minute: it works")
+    parser.add_argument("--parts", default=",".join(parts), help="default: %(default)s")
+    parser.add_argument("--sessions", type=int, default=FULL.sessions, help="for idle and storm (default %(default)s)")
+    parser.add_argument("--absent", default="0,10000", help="queues of users who are away (default %(default)s)")
+    parser.add_argument("--messages", type=int, default=FULL.messages, help="the backlog (default %(default)s)")
+    parser.add_argument("--broker", choices=[Kind.PRIVATE.value, Kind.DOCKER.value], default=Kind.PRIVATE.value)
+    parser.add_argument("--out", type=Path, default=OUT, help="folder for what was found (default %(default)s)")
+    asked = parser.parse_args(argv)
+    asked.parts = asked.parts.split(",")
+    if unknown := set(asked.parts) - set(parts):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    absent = tuple(int(count) for count in asked.absent.split(","))
+    asked.size = QUICK if asked.quick else Size(messages=asked.messages, sessions=asked.sessions, absent=absent)
+    return asked
+
+
+async def measure(asked: argparse.Namespace, broker: Broker, web_mqtt_port: int, folder: Path, record: Record) -> None:
+    compared = [COMPARED[part] for part in COMPARED if part in asked.parts]
+    alone = [ALONE[part] for part in ALONE if part in asked.parts]
+    for run in range(asked.runs):
+        turned = compared[run % len(compared) :] + compared[: run % len(compared)] if compared else []
+        for part in (*turned, *alone):
+            began = time.monotonic()
+
+            def note(result: Result, run: int = run) -> None:
+                record.add(run, result)
+
+            await part(Place(broker, web_mqtt_port, folder, note, asked.size))
+            say(f"run {run + 1}: {part.__name__} took {time.monotonic() - began:.0f} s")
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    asked = arguments(argv)
+    raise_limit()
+    began, load = datetime.now(UTC), os.getloadavg()[0]
+    (web_mqtt_port,) = free(1)
+    with tempfile.TemporaryDirectory(prefix="restante-bench-") as name:
+        folder = Path(name)
+        before_start(folder, web_mqtt_port)
+        broker = find(folder, Kind(asked.broker), say)
+        machine = {
+            "began": began.isoformat(timespec="seconds"),
+            "cores": os.cpu_count() or 0,
+            "load_before": load,
+            "python": platform.python_version(),
+            "rabbitmq": broker.version,
+            "runs": asked.runs,
+        }
+        record = Record(machine)
+        try:
+            if "mqtt" in asked.parts:
+                enable_web_mqtt(broker, WINDOW)
+            asyncio.run(measure(asked, broker, web_mqtt_port, folder, record))
+        finally:
+            broker.kill()  # nobody needs its data
+            broker.close()
+            found = record.write(asked.out / f"{began:%Y%m%d-%H%M%S}.json")
+    show(record)
+    drawn = plot(record, found.with_suffix(".png"))
+    say(f"\n{found}" + (f"\n{drawn}" if drawn else "\nNo plot: Chromium is not installed."))
+    return 1 if record.wrong("restante") else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

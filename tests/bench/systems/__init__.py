@@ -1,0 +1,1 @@
+"""What is measured: restante, and what others would use instead."""
