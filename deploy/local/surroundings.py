@@ -32,6 +32,7 @@ class Surroundings:
             "GATEWAY_JWT_SECRET": os.environ.get("GATEWAY_JWT_SECRET") or _secret(folder / "jwt-secret"),
             "GATEWAY_URL": self.gateway_url,
             "RABBITMQ_MANAGEMENT_URL": management_url,
+            "METRICS_URLS": f"{self.dispatcher_url},http://{listen['GATEWAY_ADMIN_LISTEN']}",
         }
         client = {"GATEWAY_DEMO_CLIENT_FILE": str(client_file)} if client_file else {}
         ours = {"GATEWAY_DEMO": "true", "PYTHONUNBUFFERED": "1", **client, **_SHORT_DRAIN}

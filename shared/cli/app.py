@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from shared.cli import dead_letters, disconnect, forget, inspection, listen, publish, queues, tokens
+from shared.cli import dead_letters, disconnect, forget, inspection, listen, publish, queues, tokens, verify
 from shared.cli.failures import EPILOG, Failure
 from shared.cli.printing import note
 
@@ -41,6 +41,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.command("disconnect", epilog=EPILOG)(disconnect.disconnect)
 app.command("queues", epilog=EPILOG)(queues.queues)
 app.command("forget", epilog=EPILOG)(forget.forget)
+app.command("verify", epilog=EPILOG)(verify.verify)
 
 
 def main() -> None:

@@ -23,6 +23,15 @@ class CommandSettings(BrokerSettings):
     gateway_jwt_issuer: str | None = None
     rabbitmq_management_url: SecretStr | None = Field(None, description="default: port 15672 beside the broker")
 
+    metrics_urls: str = Field(
+        "http://127.0.0.1:8001,http://127.0.0.1:8002",
+        description="where the services serve /metrics, all of them; a name may stand for several",
+    )
+
+    @property
+    def metrics_addresses(self) -> list[str]:
+        return [url.strip() for url in self.metrics_urls.split(",") if url.strip()]
+
     @property
     def virtual_host(self) -> str:
         return unquote(urlsplit(self._broker).path[1:]) or "/"
