@@ -25,14 +25,14 @@ LEASE_SECONDS = 900
 """A lease that no dispatcher has read for so long is forgotten; gateways renew well within it."""
 
 # RabbitMQ 4 drops a message of a quorum queue after 20 returns, and 3.10 at the first one if told "-1".
-_DELIVERY_LIMIT = 1_000_000
+DELIVERY_LIMIT = 1_000_000
 _SINGLE: dict[str, bool] = {"x-single-active-consumer": True}
 
 
 def queue_arguments(queue_type: QueueType) -> ArgumentsType:
     """Of every durable queue. `classic` is not said: it is what RabbitMQ makes of saying nothing."""
     if queue_type is QueueType.QUORUM:
-        return {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}
+        return {"x-queue-type": "quorum", "x-delivery-limit": DELIVERY_LIMIT}
     return {}
 
 

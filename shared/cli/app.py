@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from shared.cli import dead_letters, disconnect, forget, inspection, listen, publish, queues, tokens, verify
+from shared.cli import dead_letters, disconnect, doctor, forget, inspection, listen, publish, queues, tokens, verify
 from shared.cli.failures import EPILOG, Failure
 from shared.cli.printing import note
 
@@ -40,6 +40,7 @@ app.command("inspect", epilog=EPILOG)(inspection.inspect)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("disconnect", epilog=EPILOG)(disconnect.disconnect)
 app.command("queues", epilog=EPILOG)(queues.queues)
+app.command("doctor", epilog=EPILOG)(doctor.doctor)
 app.command("forget", epilog=EPILOG)(forget.forget)
 app.command("verify", epilog=EPILOG)(verify.verify)
 

@@ -37,6 +37,35 @@ class Link:
         self._connection = connection
         self._settings = settings
 
+    @property
+    def product(self) -> tuple[str, str]:
+        """What the broker calls itself, and its version."""
+        told = wire(self._connection).server_properties
+        return str(told.get("product", "")), str(told.get("version", ""))
+
+    async def may_publish(self, exchange: str) -> bool:
+        """Whether this account may, found out without publishing: RabbitMQ checks it before a transaction ends."""
+        channel = await wire(self._connection).channel(publisher_confirms=False)
+        try:
+            await channel.tx_select()
+            await channel.basic_publish(b"", exchange=exchange, routing_key="")
+            await channel.tx_rollback()
+        except aiormq.exceptions.ChannelAccessRefused:
+            return False
+        await channel.close()
+        return True
+
+    async def has_exchange(self, name: str) -> bool:
+        channel = await self.channel()
+        try:
+            await channel.exchange_declare(name, passive=True)
+        except aiormq.exceptions.ChannelNotFoundEntity:
+            return False
+        except aiormq.exceptions.ChannelAccessRefused:
+            return True  # from 4.3 on, who may not make it is not told whether it is there; `doctor` asks elsewhere too
+        await channel.close()
+        return True
+
     async def next(self, arrived: asyncio.Queue[_T]) -> _T:
         """What arrives next. Raises `Failure` when the connection ends first."""
         arrival = asyncio.ensure_future(arrived.get())

@@ -1,7 +1,10 @@
 """What RabbitMQ's management API adds to AMQP: who consumes, and what is under way. Absent, the commands do without."""
 
 import re
+import time
 from base64 import b64encode
+from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -28,6 +31,8 @@ class Management:
         self._base = str(parts.with_user(None)).rstrip("/")
         login = f"{parts.user or 'guest'}:{parts.password or 'guest'}"
         self._host = quote(virtual_host, safe="")
+        self.ahead_seconds: float | None = None
+        """How far RabbitMQ's clock was before ours at its last answer; whole seconds are all that it tells."""
         self._http = aiohttp.ClientSession(
             headers={"Authorization": f"Basic {b64encode(login.encode()).decode()}"},
             timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
@@ -75,14 +80,60 @@ class Management:
             )
         return found
 
+    async def exchange(self, name: str) -> dict[str, Any]:
+        """Raises `Silent`. Empty: there is no such exchange."""
+        return await self._get(f"/api/exchanges/{self._host}/{quote(name, safe='')}")
+
+    async def bound(self, exchange: str) -> set[str]:
+        """The queues that are bound to it. Raises `Silent`."""
+        told = await self._list(f"/api/exchanges/{self._host}/{quote(exchange, safe='')}/bindings/source")
+        return {binding["destination"] for binding in told if binding.get("destination_type") == "queue"}
+
+    async def nodes(self) -> list[dict[str, Any]]:
+        """Raises `Silent`."""
+        return await self._list("/api/nodes")
+
+    async def policies(self) -> list[dict[str, Any]]:
+        """Raises `Silent`, also where this account may not know them: that takes the tag `policymaker`."""
+        return await self._list(f"/api/policies/{self._host}")
+
+    async def longest(self, prefix: str, columns: Iterable[str], sort: str) -> tuple[list[dict[str, Any]], int]:
+        """A page of those whose names begin so, by `sort`, the largest first; how many there are. Raises `Silent`."""
+        name = quote(f"^{re.escape(prefix)}", safe="")
+        page = f"page=1&page_size={PAGE}&sort={sort}&sort_reverse=true&use_regex=true&name={name}"
+        answer = await self._get(f"/api/queues/{self._host}?{page}&columns={','.join(columns)}")
+        if "items" not in answer:
+            raise Silent(f"{self._base} lists no queues")
+        return answer["items"], answer.get("filtered_count", len(answer["items"]))
+
+    async def _list(self, path: str) -> list[dict[str, Any]]:
+        answer = await self._ask(path)
+        return answer if isinstance(answer, list) else []
+
     async def _get(self, path: str) -> dict[str, Any]:
+        answer = await self._ask(path)
+        return answer if isinstance(answer, dict) else {}
+
+    async def _ask(self, path: str) -> Any:
+        asked = time.time()
         try:
             async with self._http.get(URL(self._base + path, encoded=True)) as response:
+                self.ahead_seconds = ahead(response.headers.get("Date"), asked, time.time())
                 if response.status == 404:
                     return {}
                 if response.status != 200:
                     raise Silent(f"{self._base} answers {response.status} {response.reason}")
-                answer = await response.json()
+                return await response.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as err:
             raise Silent(f"{self._base} does not answer") from err
-        return answer if isinstance(answer, dict) else {}
+
+
+def ahead(date: str | None, asked: float, answered: float) -> float | None:
+    """How far the clock that wrote an HTTP `Date` is before ours, 0.0 if it may have been any time in between."""
+    try:
+        said = parsedate_to_datetime(date or "").timestamp()
+    except ValueError:
+        return None
+    if said > answered:
+        return said - answered
+    return min(0.0, said + 1.0 - asked)

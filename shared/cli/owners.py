@@ -1,7 +1,8 @@
 """What `restante inspect` shows without a user: which dispatcher owns which partitions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from rich.console import Group, RenderableType
 
@@ -96,6 +97,13 @@ async def look(config: CommandSettings) -> Overview:
         except Silent as err:
             found.management = str(err)
             return found
+    found.owners = owners(told).owners
+    return found
+
+
+def owners(told: Mapping[str, Mapping[str, Any]]) -> Overview:
+    """Who owns which partitions, from what the management API tells of the queues, by name."""
+    found = Overview()
     for partition in range(PARTITIONS):
         queue = told.get(sessions_queue(partition), {})
         tag = queue.get("single_active_consumer_tag") or ""

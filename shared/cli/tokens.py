@@ -18,7 +18,7 @@ SECRET_BYTES = 32
 def signed(settings: CommandSettings, user: str, expires: float, send: str | list[str] | None, secret: str) -> str:
     """A token for `user` that ends after `expires` seconds."""
     now = int(time.time())
-    claims: dict[str, object] = {settings.gateway_jwt_user_claim: user, "iat": now, "exp": now + max(1, int(expires))}
+    claims: dict[str, object] = {settings.gateway_jwt_user_claim: user, "iat": now, "exp": now + (int(expires) or 1)}
     others = {"aud": settings.gateway_jwt_audience, "iss": settings.gateway_jwt_issuer, "send": send}
     claims |= {name: value for name, value in others.items() if value is not None}
     return jwt.encode(claims, secret, algorithm="HS256")
