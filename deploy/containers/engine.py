@@ -19,6 +19,7 @@ IMAGES = {
     "RABBITMQ_IMAGE": "rabbitmq:4-management",
     "HAPROXY_IMAGE": "haproxy:3.0",
 }
+MONITORING_IMAGES = {"PROMETHEUS_IMAGE": "prom/prometheus:v3.5.0", "GRAFANA_IMAGE": "grafana/grafana:12.1.0"}
 
 _OLDEST_COMPOSE = (2, 24)
 _LAST_LINES = 15
@@ -81,7 +82,8 @@ class Compose:
     def get_images(self) -> Iterator[str]:
         """Gives the name of each that it is about to pull. Raises `NoEngine` when one cannot be had."""
         values = self._env_file.values
-        for variable, usual in IMAGES.items():
+        wanted = IMAGES | (MONITORING_IMAGES if self._env_file.monitoring else {})
+        for variable, usual in wanted.items():
             image = values.get(variable, usual)
             if subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False).returncode == 0:
                 continue
@@ -131,8 +133,9 @@ class Compose:
 
     def down(self, *, volumes: bool) -> None:
         deleting = ["--volumes"] if volumes else []
-        # With the profile, or what `docker compose run` left behind would stay.
-        command = self.command("--profile", "commands", "down", "--remove-orphans", *deleting)
+        # With the profiles, or what `docker compose run` left behind would stay, and what was started with one.
+        profiles = ("--profile", "commands", "--profile", "monitoring")
+        command = self.command(*profiles, "down", "--remove-orphans", *deleting)
         if subprocess.run(command, env=self._environment(), check=False).returncode:
             raise NoEngine("Not everything could be stopped.")
 

@@ -22,6 +22,7 @@ _CLUSTER_PORTS = {
     "RABBITMQ_3_PORT": 5674,
     "RABBITMQ_3_UI_PORT": 15674,
 }
+_MONITORING_PORTS = {"GRAFANA_PORT": 3000, "PROMETHEUS_PORT": 9090}
 _NODES = "RABBITMQ_NODES"
 
 
@@ -42,6 +43,11 @@ class EnvFile:
     def cluster(self) -> bool:
         """Whether this installation has three RabbitMQ nodes (compose.cluster.yaml) instead of one."""
         return {**self._chosen, **self.values}.get(_NODES) == "3"
+
+    @property
+    def monitoring(self) -> bool:
+        """Whether Prometheus and Grafana run too."""
+        return "monitoring" in self.values.get("COMPOSE_PROFILES", "").replace(" ", "").split(",")
 
     def choose_cluster(self) -> bool:
         """Before the first start only: one node's messages would not come along. Whether it could be done, or was."""
@@ -89,7 +95,10 @@ class EnvFile:
         wanted: dict[str, Callable[[], str]] = {password_variable(account.name): _secret for account in ACCOUNTS}
         if not {"GATEWAY_JWKS_URL", "GATEWAY_JWKS_FILE"} & self.values.keys():
             wanted["GATEWAY_JWT_SECRET"] = _secret
+        wanted["GRAFANA_PASSWORD"] = _secret  # always: Compose reads all of its file, also what is not started
         ports_wanted = dict(_PORTS)
+        if self.monitoring:
+            ports_wanted |= _MONITORING_PORTS
         if self.cluster:
             wanted["RABBITMQ_ERLANG_COOKIE"] = _secret
             ports_wanted |= _CLUSTER_PORTS

@@ -69,13 +69,19 @@ def _what_next(compose: Compose, env_file: EnvFile, seconds: float) -> str:
     publishers = ",".join(f"{account}@{address}:{values[node]}/restante" for node in nodes)
     publish = join(compose.command("run", "--rm", "publisher", "publish", "alice", '{"hello": "world"}'))
     listen = join(compose.command("run", "--rm", "client", "listen", "alice"))
+    monitoring = (
+        f"  Grafana     http://{address}:{values['GRAFANA_PORT']}/   operator / {values['GRAFANA_PASSWORD']}\n"
+        f"  Prometheus  http://127.0.0.1:{values['PROMETHEUS_PORT']}/alerts\n"
+        if env_file.monitoring
+        else ""
+    )
     return f"""
 restante is up after {seconds:.0f} s: {counts["gateway"]} gateways, {counts["dispatcher"]} dispatchers.
 
   clients     http://{address}:{values["APP_PORT"]}/   (Socket.IO, long-polling too)
   publishers  {publishers}
   RabbitMQ    http://{address}:{values["RABBITMQ_UI_PORT"]}/   operator / {values["OPERATOR_PASSWORD"]}
-
+{monitoring}
 Try it: publish to alice, who is away; then be alice.
 
   {publish}
