@@ -21,7 +21,17 @@ from gateway.send import NotHeld, Outgoing
 from gateway.settings import GatewaySettings
 from shared import log
 from shared.alarm import Alarm
-from shared.broker import Backoff, BrokerAway, close, connect, heartbeat_seconds, lost, silent_seconds, wire
+from shared.broker import (
+    Backoff,
+    BrokerAway,
+    cancellations,
+    close,
+    connect,
+    heartbeat_seconds,
+    lost,
+    silent_seconds,
+    wire,
+)
 from shared.names import DISPATCHERS_EXCHANGE, GATEWAYS_EXCHANGE, MESSAGES, SESSIONS_EXCHANGE, gateway_inbox
 from shared.numbered import Listener, Speaker
 from shared.publish import Blocked, ConfirmedPublisher, PublishFailed
@@ -136,6 +146,7 @@ class Link:
             bodies: asyncio.Queue[bytes] = asyncio.Queue()
             inbox = gateway_inbox(secrets.token_hex(8))
             channels = wire(connection)
+            before = cancellations()
             try:
                 async with asyncio.timeout(SETUP_SECONDS):
                     incoming = await channels.channel(publisher_confirms=False)
@@ -152,8 +163,7 @@ class Link:
             except _FAILURES as err:
                 raise BrokerAway(f"cannot set the link up: {str(err) or type(err).__name__}") from err
             except asyncio.CancelledError as err:
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
+                if cancellations() > before:
                     raise
                 # aiormq's way to say that the connection went away meanwhile. Passed on, it would end `run` unseen.
                 raise BrokerAway("the connection was closed while the link was set up") from err

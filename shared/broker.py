@@ -133,12 +133,13 @@ async def _connect_one(url: URL, settings: BrokerSettings, name: str, *, sifted:
         connection.kwargs["transport_factory"] = _Sockets(secure=url.scheme == "amqps", sifted=sifted)
     except (OSError, ValueError) as err:
         raise BrokerAway(f"{where}: {err}") from err
+    before = cancellations()
     try:
         await connection.connect(timeout=CONNECT_TIMEOUT_SECONDS)
-        _heed_cancellation()
+        _heed(before)
     except _FAILURES as err:
         await connection.close()  # or its finaliser does, in a task of its own
-        _heed_cancellation()
+        _heed(before)
         raise BrokerAway(f"{where}: {_reason(url, err)}") from err
     except BaseException:
         await connection.close()
@@ -146,11 +147,19 @@ async def _connect_one(url: URL, settings: BrokerSettings, name: str, *, sifted:
     return connection
 
 
-def _heed_cancellation() -> None:
-    """`asyncio.wait_for` of Python 3.11 forgets it if what it waited for has come, or failed, in that moment."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
+def _heed(before: int) -> None:
+    """`asyncio.wait_for` of Python 3.11 forgets a cancellation if what it waited for has come, or failed, just then."""
+    if cancellations() > before:
         raise asyncio.CancelledError
+
+
+def cancellations() -> int:
+    """How often the current task was told to end. Only more of them than before mean that it was told meanwhile:
+
+    a `TaskGroup` of Python 3.11 that fails while it waits for its tasks counts one for its own task, for good.
+    """
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 def _reason(url: URL, err: BaseException) -> str:
@@ -214,6 +223,7 @@ def lost(connection: AbstractConnection) -> asyncio.Future[str]:
 @contextmanager
 def calling(what: str) -> Iterator[None]:
     """Around calls on a channel: raises `Mismatch`, `Refused` or `BrokerAway` where aiormq raises its own."""
+    before = cancellations()
     try:
         yield
     except aiormq.exceptions.ChannelPreconditionFailed as err:
@@ -221,8 +231,7 @@ def calling(what: str) -> Iterator[None]:
     except aiormq.exceptions.AMQPChannelError as err:
         raise Refused(f"{what}: {err}") from err
     except asyncio.CancelledError as err:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if cancellations() > before:
             raise
         raise BrokerAway(f"{what}: the channel was closed") from err  # which is how aiormq puts it
     except _FAILURES as err:

@@ -39,3 +39,20 @@ async def test_whoever_gives_up_in_the_moment_in_which_a_connection_fails_is_hea
         assert trying.cancelled() or not heard, f"after {turns} turns"
         came_too_late += not heard
     assert came_too_late < TURNS * ROUNDS
+
+
+async def test_a_group_of_tasks_that_failed_before_is_no_reason_to_end(nobody: BrokerSettings) -> None:
+    """Python 3.11 counts it for ever as a cancellation of the task that waited for the group."""
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise BrokerAway("on purpose")
+
+    async def link() -> None:
+        with contextlib.suppress(ExceptionGroup):
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(fail())
+        await connect(nobody, "a test")
+
+    with pytest.raises(BrokerAway, match=r"refused|failed"):
+        await asyncio.create_task(link())
