@@ -62,8 +62,8 @@ async def test_a_connection_ends_with_its_token_unless_the_client_renews_it(
     gateway: Service, publisher: Publisher, device: Device, alice: str, bob: str
 ) -> None:
     phone, laptop = device("phone", alice), device("laptop", bob)
-    await phone.connect(gateway.url, token(alice, lives_seconds=3))
-    await laptop.connect(gateway.url, token(bob, lives_seconds=3))
+    await phone.connect(gateway.url, token(alice, lives_seconds=6))
+    await laptop.connect(gateway.url, token(bob, lives_seconds=6))
     await phone.online()
     await laptop.online()
 
