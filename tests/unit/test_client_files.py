@@ -24,3 +24,4 @@ def test_its_types_name_all_that_it_exports_and_the_package_has_both() -> None:
     assert names == ["Refused", "NotSent", "Client"]
     assert set(names) == set(re.findall(exported, (FOLDER / "restante.d.ts").read_text(), re.MULTILINE))
     assert all((FOLDER / name).is_file() for name in package["files"])
+    assert (FOLDER / "LICENSE").read_text() == (FOLDER.parent.parent / "LICENSE").read_text()
