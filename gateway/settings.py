@@ -96,8 +96,10 @@ class GatewaySettings(BrokerSettings):
     gateway_demo: Annotated[Demo, BeforeValidator(_demo)] = Field(
         default=Demo.OFF, description="true: a demo page where anyone is anyone; public: even beyond this machine"
     )
-    gateway_demo_client_file: Path | None = Field(
-        default=None, description="socket.io.js for the demo page (none: a public CDN's)"
+    gateway_socket_io_client_file: Path | None = Field(
+        default=None,
+        description="socket.io-client's socket.io.esm.min.js, served as /socket.io-client.js (none: not served, and "
+        "the demo page takes a public CDN's)",
     )
 
     @property

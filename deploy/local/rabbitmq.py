@@ -1,12 +1,13 @@
-"""What we ask any RabbitMQ, wherever it runs: whether it is up, which version, and for virtual hosts."""
+"""What we ask any RabbitMQ, wherever it runs: whether it is up, its version, for virtual hosts, how full queues are."""
 
 import base64
 import json
+import re
 import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -43,6 +44,17 @@ class Management:
 
     def delete_vhost(self, name: str) -> None:
         self.request("DELETE", f"/api/vhosts/{quote(name, safe='')}")
+
+    def depths(self, vhost: str, queues: Collection[str]) -> dict[str, tuple[int, int]]:
+        """Ready and unacked of those queues that there are. Raises OSError.
+
+        In a list, and without its statistics, RabbitMQ 3.10 as well as 4 says what is so now and not some seconds ago.
+        """
+        names = quote(f"^({'|'.join(map(re.escape, queues))})$", safe="")
+        live = "disable_stats=true&enable_queue_totals=true"
+        path = f"/api/queues/{quote(vhost, safe='')}?{live}&page=1&page_size=100&use_regex=true&name={names}"
+        found = self.request("GET", path)["items"]
+        return {queue["name"]: (queue["messages_ready"], queue["messages_unacknowledged"]) for queue in found}
 
     def request(self, method: str, path: str, body: object = None) -> Any:
         """The answer's JSON, or None. Raises OSError, also for a status of 400 and more."""

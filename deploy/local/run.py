@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from deploy.local import broker, npm, signals
+from deploy.local.controls import Controls
+from deploy.local.queues import Queues
 from deploy.local.rabbitmq import NoBroker
 from deploy.local.services import ServiceEnded, Services
 from deploy.local.surroundings import Surroundings
@@ -58,6 +60,16 @@ def _run(folder: Path, kind: broker.Kind, held: ExitStack) -> NoReturn:
     services = Services(folder, surroundings, say)
     held.callback(services.end)
     services.start()
+    queues = Queues(rabbitmq.url, rabbitmq.management_url)
+    controls = Controls(
+        surroundings.controls_port,
+        surroundings.controls_secret,
+        surroundings.origins,
+        lambda users: {"queues": queues.of(users), "services": services.states()},
+        services.kill,
+    )
+    held.callback(controls.close)
+    controls.start()
     surroundings.write()
     held.callback(surroundings.remove)
     say(_what_next(surroundings, rabbitmq.version))
@@ -74,7 +86,7 @@ def _what_next(surroundings: Surroundings, version: str) -> str:
     return f"""
 restante is up. Ctrl-C stops everything; messages stay for the next time.
 
-  demo page   {surroundings.gateway_url}/
+  demo page   {surroundings.demo_page}
   RabbitMQ    {pages}   {version}
   logs        {os.path.relpath(surroundings.logs)}/
 

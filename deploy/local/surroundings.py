@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from deploy.local import ports
 
+_CONTROLS_PORT = 8003
 _LISTEN = {"GATEWAY_LISTEN": 8000, "DISPATCHER_LISTEN": 8001, "GATEWAY_ADMIN_LISTEN": 8002}
 # Whoever pressed Ctrl-C waits for these.
 _SHORT_DRAIN = {"GATEWAY_DRAIN_SECONDS": "2", "DISPATCHER_DRAIN_SECONDS": "2"}
@@ -25,6 +26,12 @@ class Surroundings:
         listen = {name: os.environ.get(name) or self._address(name, port) for name, port in _LISTEN.items()}
         self.gateway_url = f"http://{listen['GATEWAY_LISTEN']}"
         self.dispatcher_url = f"http://{listen['DISPATCHER_LISTEN']}"
+        self.controls_port = ports.preferred(_CONTROLS_PORT)
+        self.controls_secret = _secret(folder / "controls-secret")
+        gateway_port = urlsplit(self.gateway_url).port
+        self.origins = {self.gateway_url, *(f"http://{host}:{gateway_port}" for host in ("127.0.0.1", "localhost"))}
+        # A fragment: a browser sends it to no server.
+        self.demo_page = f"{self.gateway_url}/#controls={self.controls_port}.{self.controls_secret}"
         parts = urlsplit(management_url)
         self.management_page = f"{parts.scheme}://{parts.hostname}:{parts.port}/" if management_url else ""
         self._shared = {
@@ -34,7 +41,7 @@ class Surroundings:
             "RABBITMQ_MANAGEMENT_URL": management_url,
             "METRICS_URLS": f"{self.dispatcher_url},http://{listen['GATEWAY_ADMIN_LISTEN']}",
         }
-        client = {"GATEWAY_DEMO_CLIENT_FILE": str(client_file)} if client_file else {}
+        client = {"GATEWAY_SOCKET_IO_CLIENT_FILE": str(client_file)} if client_file else {}
         ours = {"GATEWAY_DEMO": "true", "PYTHONUNBUFFERED": "1", **client, **_SHORT_DRAIN}
         self.environment = {**ours, **os.environ, **listen, **self._shared}
 

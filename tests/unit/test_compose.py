@@ -10,7 +10,7 @@ from gateway.settings import GatewaySettings
 
 COMPOSE = (Path(__file__).parents[2] / "deploy/compose.yaml").read_text()
 
-NEED_A_FILE = {"BROKER_CA_FILE", "GATEWAY_JWKS_FILE", "GATEWAY_DEMO_CLIENT_FILE"}
+NEED_A_FILE = {"BROKER_CA_FILE", "GATEWAY_JWKS_FILE", "GATEWAY_SOCKET_IO_CLIENT_FILE"}
 """deploy/README.md shows how one gets into a container."""
 
 
