@@ -21,9 +21,6 @@ from tests.bench.systems.restante import restante
 from tests.bench.systems.system import System
 from tests.bench.systems.web_mqtt import web_mqtt
 
-RATES = (100.0, 500.0, 2000.0)
-OTHERS_RATE = 500.0
-CROWDS = (1, 2, 4)
 SINGLE = {"x-single-active-consumer": True}
 """What the dispatcher declares users' queues with."""
 
@@ -33,18 +30,30 @@ class Size:
     """How much of everything."""
 
     users: int = 200
-    messages: int = 40_000
-    steady_seconds: float = 6.0
+    messages: int = 30_000
+    rates: tuple[float, ...] = (100.0, 500.0, 2000.0)
+    others_rate: float = 500.0
+    steady_seconds: float = 5.0
     sessions: int = 2_000
     rest_seconds: float = 10.0
     newcomers: int = 1_000
+    scale: tuple[int, ...] = (1, 2, 4)
     absent: tuple[int, ...] = (0, 10_000)
 
 
 FULL = Size()
 QUICK = Size(
-    users=20, messages=1_000, steady_seconds=1.0, sessions=50, rest_seconds=1.0, newcomers=20, absent=(0, 100)
-)  # fmt: skip
+    users=10,
+    messages=500,
+    rates=(50.0,),
+    others_rate=50.0,
+    steady_seconds=1.0,
+    sessions=30,
+    rest_seconds=0.5,
+    newcomers=20,
+    scale=(1, 2),
+    absent=(0, 50),
+)
 
 Note = Callable[[Result], None]
 
@@ -103,7 +112,7 @@ async def one_restante(place: Place) -> None:
     """A backlog and steady rates."""
     async with place.restante() as (system, poster):
         await _visit_and_drain(place, system, poster)
-        for rate in RATES:
+        for rate in place.size.rates:
             users = place.users(place.size.users)
             place.note(await steady(system, poster, users, rate, place.size.steady_seconds))
 
@@ -151,11 +160,14 @@ async def newcomers(place: Place) -> None:
 
 
 async def scale(place: Place) -> None:
-    for each in CROWDS:
+    """What more of both add. Two cores cannot show it all, so it is also reckoned from what the busiest one does."""
+    for each in place.size.scale:
         async with place.restante(each=each) as (system, poster):
             await visit(system, poster, place.users(place.size.users))
             result = await drain(system, poster, place.users(place.size.users), place.size.messages)
-            place.note(replace(result, phase="scale out", system=f"{each} + {each}"))
+            busiest = max(result.numbers["busiest_gateway_us"], result.numbers["busiest_dispatcher_us"])
+            numbers = {**result.numbers, "with_a_core_each_per_second": 1e6 / busiest}
+            place.note(replace(result, phase="scale out", system=f"{each} + {each}", numbers=numbers))
 
 
 async def absent(place: Place) -> None:
@@ -196,4 +208,4 @@ async def _visit_and_drain(place: Place, system: System, poster: Post) -> None:
 
 async def _one_rate(place: Place, system: System, poster: Post) -> None:
     users = place.users(place.size.users)
-    place.note(await steady(system, poster, users, OTHERS_RATE, place.size.steady_seconds))
+    place.note(await steady(system, poster, users, place.size.others_rate, place.size.steady_seconds))

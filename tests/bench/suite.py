@@ -32,14 +32,15 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parts = (*COMPARED, *ALONE)
     parser.add_argument("--runs", type=int, default=1, help="each part so often; medians are shown")
     parser.add_argument("--quick", action="store_true", help="a little of everything, in under a minute: it works")
-    parser.add_argument("--parts", default=",".join(parts), help="default: %(default)s")
+    usual = [part for part in parts if part != "absent"]
+    parser.add_argument("--parts", help=f"default: {','.join(usual)}; with --quick also absent")
     parser.add_argument("--sessions", type=int, default=FULL.sessions, help="for idle and storm (default %(default)s)")
     parser.add_argument("--absent", default="0,10000", help="queues of users who are away (default %(default)s)")
     parser.add_argument("--messages", type=int, default=FULL.messages, help="the backlog (default %(default)s)")
     parser.add_argument("--broker", choices=[Kind.PRIVATE.value, Kind.DOCKER.value], default=Kind.PRIVATE.value)
     parser.add_argument("--out", type=Path, default=OUT, help="folder for what was found (default %(default)s)")
     asked = parser.parse_args(argv)
-    asked.parts = asked.parts.split(",")
+    asked.parts = asked.parts.split(",") if asked.parts else list(parts) if asked.quick else usual
     if unknown := set(asked.parts) - set(parts):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     absent = tuple(int(count) for count in asked.absent.split(","))

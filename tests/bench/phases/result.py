@@ -44,7 +44,7 @@ def between(first: dict[str, Any], last: dict[str, Any]) -> dict[str, float]:
         "per_second": count / seconds,
         **{f"{name}_us": value / count * 1e6 for name, value in spent.items()},
         **{f"{kind}_us": sum(values) for kind, values in kinds.items()},
-        **{f"dearest_{kind}_us": max(values) for kind, values in kinds.items()},
+        **{f"busiest_{kind}_us": max(values) for kind, values in kinds.items()},
         "servers_us": sum(value for name, value in servers.items() if name != "broker") / count * 1e6,
         "total_us": sum(servers.values()) / count * 1e6,
         **({"clients_percent": spent["clients"] / seconds * 100} if "clients" in spent else {}),
