@@ -6,7 +6,19 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from shared.cli import dead_letters, disconnect, doctor, forget, inspection, listen, publish, queues, tokens, verify
+from shared.cli import (
+    dead_letters,
+    disconnect,
+    doctor,
+    forget,
+    inspection,
+    listen,
+    publish,
+    queues,
+    tokens,
+    top,
+    verify,
+)
 from shared.cli.failures import EPILOG, Failure
 from shared.cli.printing import note
 
@@ -37,6 +49,7 @@ app.command("token", epilog=EPILOG)(tokens.token)
 app.command("publish", epilog=EPILOG)(publish.publish)
 app.command("listen", epilog=EPILOG)(listen.listen)
 app.command("inspect", epilog=EPILOG)(inspection.inspect)
+app.command("top", epilog=EPILOG)(top.top)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.command("disconnect", epilog=EPILOG)(disconnect.disconnect)
 app.command("queues", epilog=EPILOG)(queues.queues)

@@ -14,7 +14,7 @@ from shared.names import CENSUS, DEAD_LETTERS, PARTITIONS, UNROUTED, dispatcher_
 
 COLUMNS = "name,single_active_consumer_tag,messages_unacknowledged"
 _DISPATCHER = dispatcher_inbox("")
-_SESSIONS = sessions_queue(0).removesuffix("0")
+SESSIONS = sessions_queue(0).removesuffix("0")
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ async def look(config: CommandSettings) -> Overview:
             found.dead_letters = dead.ready
     async with Management(config.management_url, config.virtual_host) as management:
         try:
-            told = {queue["name"]: queue for queue in await management.queues(_SESSIONS, COLUMNS)}
+            told = {queue["name"]: queue for queue in await management.queues(SESSIONS, COLUMNS)}
         except Silent as err:
             found.management = str(err)
             return found

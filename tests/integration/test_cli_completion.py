@@ -50,7 +50,7 @@ def test_bash_takes_what_it_is_shown_and_completes_with_it(tmp_path: Path) -> No
     assert "completed: show" in done.stdout, done
 
 
-@pytest.mark.parametrize(("word", "whole"), [("to", {"token"}), ("dead", {"dead-letters"})])
+@pytest.mark.parametrize(("word", "whole"), [("to", {"token", "top"}), ("dead", {"dead-letters"}), ("doc", {"doctor"})])
 def test_the_first_word_is_completed_to_a_command(word: str, whole: set[str], tmp_path: Path) -> None:
     asked = f"_RESTANTE_COMPLETE=complete_bash COMP_WORDS='restante {word}' COMP_CWORD=1 {RESTANTE}"
 
