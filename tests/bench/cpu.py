@@ -1,10 +1,13 @@
 """What processes cost, from /proc."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+REST_SHARE = 0.1
+REST_WITHIN_SECONDS = 60.0
 
 
 def cpu_seconds(pid: int) -> float:
@@ -25,6 +28,17 @@ class Spent:
         """Seconds that passed, and CPU seconds of each."""
         used = {name: cpu_seconds(pid) - self._before[name] for name, pid in self._pids.items()}
         return time.monotonic() - self._began, used
+
+
+async def until_rested(pid: int) -> None:
+    """Wait until a process does next to nothing; on a machine that never lets it, for a minute."""
+    deadline = time.monotonic() + REST_WITHIN_SECONDS
+    while time.monotonic() < deadline:
+        spent = Spent({"": pid})
+        await asyncio.sleep(1.0)
+        took, used = spent.so_far()
+        if used[""] / took < REST_SHARE:
+            return
 
 
 def resident_megabytes(pid: int) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deploy.local.broker import Broker
+from tests.bench.cpu import until_rested
 from tests.bench.load.crowd import crowd
 from tests.bench.load.post import Post, post
 from tests.bench.phases import bare
@@ -178,6 +179,7 @@ async def absent(place: Place) -> None:
         for count in place.size.absent:
             await poster.declare(place.users(count, "absent")[there:], SINGLE)
             there = max(there, count)
+            await until_rested(system.pids["broker"])  # making them is not what is measured
             result = await drain(system, poster, users, place.size.messages)
             place.note(replace(result, phase="absent users", system=f"{count}"))
 

@@ -10,7 +10,7 @@ from subprocess import run
 from tests.bench.record import Record
 from tests.support.chromium import FLAGS, NAMES
 
-WIDTH, HEIGHT = 1200, 1500
+WIDTH, ROW_HEIGHT, CHART_HEIGHT, HEAD_HEIGHT = 1200, 22, 50, 100
 PHOTO_SECONDS = 60.0
 COLOURS = ("#2f6f9f", "#7fb3d5", "#d98b3a", "#b8b8b8")
 CPU = (("gateway_us", "gateway"), ("dispatcher_us", "dispatcher"), ("servers_us", "server"), ("broker_us", "broker"))
@@ -32,9 +32,11 @@ def plot(record: Record, file: Path) -> Path | None:
         return None
     with tempfile.TemporaryDirectory(prefix="restante-plot-") as folder:
         page = Path(folder) / "page.html"
-        page.write_text(_page(record))
+        text = _page(record)
+        page.write_text(text)
+        height = HEAD_HEIGHT + text.count("<h2>") * CHART_HEIGHT + text.count("<div class=row>") * ROW_HEIGHT
         command = [browser, *FLAGS, "--headless", "--hide-scrollbars", f"--user-data-dir={folder}/profile"]
-        more = [f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={file.resolve()}", page.as_uri()]
+        more = [f"--window-size={WIDTH},{height}", f"--screenshot={file.resolve()}", page.as_uri()]
         run([*command, *more], check=True, capture_output=True, timeout=PHOTO_SECONDS)
     return file
 

@@ -9,15 +9,17 @@ from tests.bench.record import Record
 
 WIDTH = 170
 OURS = "restante"
+SEVERAL = ("steady", "idle", "storm", "first contact")
+"""Phases that are measured in several sizes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`unit` follows each figure."""
-
     title: str
     key: str
     form: str = "{:.0f}"
+    compared: bool = False
+    """Followed by how many times restante's figure it is, in the same run."""
 
 
 CPU = (
@@ -33,11 +35,23 @@ SHARE = (
 LOAD = Column("clients %", "clients_percent")
 
 TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
+    "drain": (
+        "Backlog: CPU for each delivery; `x`: how many times restante's figure, in the same run",
+        (
+            Column("deliveries/s", "per_second", "{:,.0f}", compared=True),
+            Column("servers us", "servers_us", compared=True),
+            Column("gateway us", "gateway_us"),
+            Column("dispatcher us", "dispatcher_us"),
+            Column("broker us", "broker_us", compared=True),
+            Column("total us", "total_us", compared=True),
+            LOAD,
+        ),
+    ),
     "steady": (
         "Steady rate: milliseconds since publishing; CPU for each delivery",
         (
-            Column("received p50", "received_p50_ms", "{:.2f}"),
-            Column("p99", "received_p99_ms", "{:.1f}"),
+            Column("received p50", "received_p50_ms", "{:.2f}", compared=True),
+            Column("p99", "received_p99_ms", "{:.1f}", compared=True),
             Column("confirmed p50", "confirmed_p50_ms", "{:.2f}"),
             Column("p99", "confirmed_p99_ms", "{:.1f}"),
             Column("held p50", "held_p50_ms", "{:.2f}"),
@@ -104,42 +118,10 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
 
 def show(record: Record) -> None:
     console = Console(width=WIDTH)
-    _drain(console, record)
     for phase, (title, columns) in TABLES.items():
         _table(console, record, phase, title, columns)
     for line in record.wrong():
         console.print(f"[red]not as it should be: {line}[/red]")
-
-
-def _drain(console: Console, record: Record) -> None:
-    rows = record.rows("drain")
-    if not rows:
-        return
-    table = Table(title="Backlog; `x`: how many times restante's figure, in the same run")
-    titles = ("deliveries/s", "x", "servers us", "x", "broker us", "total us", "x", "clients %")
-    table.add_column("", no_wrap=True)
-    for column in titles:
-        table.add_column(column, justify="right")
-    for phase, system in rows:
-
-        def figure(key: str, form: str = "{:.0f}", phase: str = phase, system: str = system) -> str:
-            return _shown(record.median(phase, system, key), form)
-
-        def times(key: str, phase: str = phase, system: str = system) -> str:
-            return _shown(record.ratio(phase, system, OURS, key), "{:.2f}")
-
-        table.add_row(
-            system,
-            figure("per_second", "{:,.0f}"),
-            times("per_second"),
-            figure("servers_us"),
-            times("servers_us"),
-            figure("broker_us"),
-            figure("total_us"),
-            times("total_us"),
-            figure("clients_percent"),
-        )
-    console.print(table)
 
 
 def _table(console: Console, record: Record, phase: str, title: str, columns: tuple[Column, ...]) -> None:
@@ -150,9 +132,15 @@ def _table(console: Console, record: Record, phase: str, title: str, columns: tu
     table.add_column("", no_wrap=True)
     for column in columns:
         table.add_column(column.title, justify="right")
+        if column.compared:
+            table.add_column("x", justify="right")
     for found, system in rows:
-        name = f"{found}, {system}" if phase in ("steady", "idle", "storm", "first contact") else system
-        table.add_row(name, *(_shown(record.median(found, system, column.key), column.form) for column in columns))
+        figures = []
+        for column in columns:
+            figures.append(_shown(record.median(found, system, column.key), column.form))
+            if column.compared:
+                figures.append(_shown(record.ratio(found, system, OURS, column.key), "{:.2f}"))
+        table.add_row(f"{found}, {system}" if phase in SEVERAL else system, *figures)
     console.print(table)
 
 
