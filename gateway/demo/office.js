@@ -3,7 +3,7 @@
 const MOST_SHOWN = 24;
 const DOES = {
   gateway: "holds the connections",
-  dispatcher: "takes messages from queues to gateways",
+  dispatcher: "brings messages to gateways",
 };
 const byId = (id) => document.getElementById(id);
 const made = (id) => byId(id).content.firstElementChild.cloneNode(true);
