@@ -84,8 +84,8 @@ class App:
 
     def _away(self, reason: str, pause: float) -> None:
         why = f"broker away: {reason}"
-        line = _log.debug if self._why == why else _log.warning  # not each try: one line for each reason
-        line("broker away; everything starts over", reason=reason, retry_seconds=round(pause, 1))
+        if self._why != why:  # not each try: one line for each reason
+            _log.warning("broker away; everything starts over", reason=reason, retry_seconds=round(pause, 1))
         self._why = why
 
     def _watch(self) -> None:

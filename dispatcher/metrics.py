@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from dispatcher.core.ledger import Ledger, Times
-from shared.counted import Counted, counter, counters, histogram
+from shared.counted import Counted, counter, counters, histogram, registry
 from shared.message import Reason
 from shared.names import PARTITIONS
 
@@ -16,7 +16,7 @@ class Metrics:
     """Counters live as long as the process; gauges ask whatever generation there is when they are read."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = registry()
         self.ledger = Ledger()
         self.held: Callable[[], int] = lambda: 0
         """Deliveries that the broker waits for an ack of, by the core's own tables."""

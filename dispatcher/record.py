@@ -14,8 +14,10 @@ from shared.message import DeadLetter, Receipt
 from shared.moved import PERSISTENT, moved, own_message_id
 from shared.names import DEAD_LETTERS, RECEIPTS
 from shared.publish import ConfirmedPublisher, PublishFailed, Returned, Unsendable
+from shared.sparing import Sparing
 
 DETAIL_CHARACTERS = 1000
+LOGGED_CHARACTERS = 200
 
 _log = log.get(__name__)
 
@@ -28,6 +30,7 @@ class Recorder:
         self._publisher = publisher
         self._repair = repair
         self._metrics = metrics
+        self._sparing = Sparing()
 
     async def bury(self, user: str, original: Original, letter: DeadLetter) -> None:
         properties = _dead(moved(original.properties, keep_expiration=False), user, letter)
@@ -38,15 +41,22 @@ class Recorder:
                     original.body, properties, exchange=DEAD_LETTERS, routing_key=user, mandatory=True
                 )
             except Unsendable as err:
-                _log.warning("dead letter loses its properties", user=user, reason=str(err))
+                _log.warning(
+                    "dead letter loses its properties",
+                    user=user,
+                    message=own_message_id(original.properties),
+                    reason=str(err),
+                )
                 properties = _dead(Basic.Properties(delivery_mode=PERSISTENT), user, letter)
             except PublishFailed as err:
-                _log.warning("dead letter not taken; tried again", user=user, reason=str(err))
+                if (left_out := self._sparing.take("letter")) is not None:
+                    _log.warning("dead letter not taken; tried again", user=user, reason=str(err), left_out=left_out)
                 await backoff.wait()
                 if isinstance(err, Returned):
                     await self._repair()
             else:
                 self._metrics.dead_lettered.labels(letter.reason.value).inc()
+                self._say(user, original, letter)
                 return
 
     async def tell_publisher(self, user: str, original: Original, receipt: Receipt) -> None:
@@ -73,11 +83,23 @@ class Recorder:
                     body, properties, exchange=RECEIPTS, routing_key=asked.reply_to or "", mandatory=False
                 )
             except PublishFailed as err:
-                _log.warning("receipt not taken; tried again", user=user, reason=str(err))
+                if (left_out := self._sparing.take("receipt")) is not None:
+                    _log.warning("receipt not taken; tried again", user=user, reason=str(err), left_out=left_out)
                 await backoff.wait()
             else:
                 self._metrics.receipts.inc()
                 return
+
+    def _say(self, user: str, original: Original, letter: DeadLetter) -> None:
+        if (left_out := self._sparing.take(letter.reason)) is not None:
+            _log.warning(
+                "a message went to dead-letters",
+                user=user,
+                message=own_message_id(original.properties),
+                reason=letter.reason.value,
+                detail=letter.detail[:LOGGED_CHARACTERS],
+                left_out=left_out,
+            )
 
 
 def _dead(properties: Basic.Properties, user: str, letter: DeadLetter) -> Basic.Properties:

@@ -19,9 +19,10 @@ from dispatcher.settle import Flusher, Settlements
 from shared import log
 from shared.broker import Refused, calling
 from shared.message import DeadLetter, Reason, Receipt, Verdict
-from shared.moved import PERSISTENT, moved
+from shared.moved import PERSISTENT, moved, own_message_id
 from shared.names import UNROUTED, UNROUTED_EXCHANGE, user_queue
 from shared.publish import ConfirmedPublisher, PublishFailed, Unsendable
+from shared.sparing import Sparing
 
 PREFETCH = 1000
 REOPEN_SECONDS = 1.0
@@ -54,6 +55,7 @@ class Reader:
         self._settlements = Settlements(flusher)
         self._originals: dict[int, Original] = {}
         self._rules = Unrouted(self, Quota())
+        self._sparing = Sparing()
         self._over_quota = 0
         self._over_quota_logged: float | None = None
         self._ended = asyncio.Event()
@@ -133,10 +135,14 @@ class Reader:
             try:
                 await self._put(user, original.body, properties)
             except Unsendable as err:
-                _log.warning("message loses its properties", user=user, reason=str(err))
+                own_id = own_message_id(original.properties)
+                _log.warning("message loses its properties", user=user, message=own_id, reason=str(err))
                 await self._put(user, original.body, Basic.Properties(delivery_mode=PERSISTENT))
         except PublishFailed as err:
-            _log.warning("message cannot be put into its queue; tried again", user=user, reason=str(err))
+            if (left_out := self._sparing.take("move")) is not None:
+                _log.warning(
+                    "message cannot be put into its queue; tried again", user=user, reason=str(err), left_out=left_out
+                )
             if not self._ended.is_set():
                 self._rules.failed(tag, _now())
         else:
@@ -161,7 +167,7 @@ class Reader:
                 "messages of clients go to dead-letters: too many are for users who have no queue",
                 messages=self._over_quota,
                 sender=sender,
-                why=detail,
+                reason=detail,
             )
             self._over_quota = 0
 

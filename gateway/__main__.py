@@ -30,7 +30,7 @@ def main() -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run(settings))
     except* CannotListen as group:
-        log.get("gateway").error(str(group.exceptions[0]))
+        log.get(__name__).error("cannot start", reason=str(group.exceptions[0]))
         code = 1
     except* KeysAway as group:
         sys.stderr.write(f"GATEWAY_JWKS_FILE: {group.exceptions[0]}\n")

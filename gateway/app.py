@@ -19,7 +19,8 @@ from shared import log
 from shared.broker import Backoff
 from shared.files import raise_limit
 from shared.http import HealthApp, serve
-from shared.wire import Lease, Outcome
+from shared.sparing import Sparing
+from shared.wire import Lease, Outcome, OutcomeKind
 
 TICK_SECONDS = 0.25
 CUT_PER_TICK = 200
@@ -40,6 +41,9 @@ class _Port:
     sockets: Sockets
     link: Link
 
+    def __init__(self) -> None:
+        self._sparing = Sparing()
+
     def emit(self, session: str, message: str, event: bytes, attachment: bytes | None) -> None:
         self.sockets.emit(session, message, event, attachment)
 
@@ -56,6 +60,14 @@ class _Port:
         self.link.announce(lease)
 
     def report(self, reply: str, outcome: Outcome) -> None:
+        if outcome.kind is OutcomeKind.UNCONFIRMED and (left_out := self._sparing.take(outcome.kind)) is not None:
+            _log.info(
+                "a client does not confirm; its connection is closed, its messages stay in their queue",
+                user=outcome.user,
+                session=outcome.session,
+                message=outcome.message,
+                left_out=left_out,
+            )
         self.link.report(reply, outcome)
 
 

@@ -168,7 +168,7 @@ class KeySet:
             pause = min(REFRESH_SECONDS * 2 ** (self._failures - 1), MOST_PAUSE_SECONDS)
             self._next_at = time.monotonic() + pause
             why = (str(err) or type(err).__name__)[:200]
-            _log.warning("cannot read the JWKS, going on with the keys known", known=len(self._keys), why=why)
+            _log.warning("cannot read the JWKS, going on with the keys known", known=len(self._keys), reason=why)
             raise KeysAway(why) from err
         self._keys, self._failures = tuple(keys), 0
         self._good_at = time.monotonic()

@@ -131,7 +131,7 @@ class Link:
             except* BrokerAway as group:
                 why = _first(group)
                 if why != self.why_down:
-                    _log.warning("no broker link, clients wait", why=why)
+                    _log.warning("no broker link, clients wait", reason=why)
                 self.why_down = why
             if time.monotonic() - began > PROVEN_SECONDS:
                 backoff.reset()
@@ -245,7 +245,7 @@ class Link:
                 self._metrics.unreadable.inc()
                 if time.monotonic() - self._unreadable_logged > UNREADABLE_LOG_SECONDS:
                     self._unreadable_logged = time.monotonic()
-                    _log.warning("a dispatcher's batch cannot be read and is left out", why=str(err))
+                    _log.warning("a dispatcher's batch cannot be read and is left out", reason=str(err))
                 continue
             self._sessions.batch(batch, time.monotonic())
 

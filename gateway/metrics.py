@@ -4,12 +4,12 @@ chooses becomes one.
 
 from collections.abc import Callable, Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from gateway import send, tokens
 from gateway.core.ledger import Ledger
-from shared.counted import Counted, counter, counters
+from shared.counted import Counted, counter, counters, registry
 
 CUT_REASONS = (
     "bad packet",
@@ -31,7 +31,7 @@ class Metrics:
     """One set for one gateway, on a registry of its own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = registry()
         self.ledger = Ledger()
         self.waiting: Callable[[], int] = lambda: 0
         self.unanswered: Callable[[], int] = lambda: 0

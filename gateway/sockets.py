@@ -15,6 +15,7 @@ from gateway.settings import GatewaySettings
 from gateway.tokens import Claims, Code, Refusal, Verifier
 from shared import log
 from shared.http import Scope
+from shared.sparing import Sparing
 
 LONGEST_TIMER_SECONDS = 86_400.0
 
@@ -57,6 +58,7 @@ class Sockets:
         self._sessions = sessions
         self._serving = serving
         self._publish = publish
+        self._sparing = Sparing()
         self._tasks = tasks
         self._by_session: dict[str, Connection] = {}
         self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
@@ -167,6 +169,8 @@ class Sockets:
         refusal = Refusal(Code.UNAVAILABLE, "") if found is None else await self._log_in(found, session, auth)
         if refusal is not None:
             self._metrics.rejected.labels(refusal.code).inc()
+            if (left_out := self._sparing.take(refusal.code)) is not None:
+                _log.info("a client is not let in", reason=refusal.code, detail=refusal.detail, left_out=left_out)
             if refusal.code is Code.UNAVAILABLE and found is not None:
                 # Before the refusal, which is then not sent: the stock client would not come back.
                 self.engine.close(found, "not serving")

@@ -4,12 +4,15 @@ Numbers grow while they are read. So the pages of the gateways are read before a
 what arrives somewhere is then never read later than what was sent there.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shared.cli.printing import plural
 from shared.names import PARTITIONS
+
+MOVES = 3
+"""So many looks at least, before two figures that were never equal are taken for the same one that moves."""
 
 
 class Verdict(StrEnum):
@@ -57,12 +60,16 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`sum` is what was compared, in words and numbers; `means` what it may mean when it does not fit."""
+    """`sum` is what was compared, in words and numbers; `means` what it may mean when it does not fit.
+
+    `now`: two figures of this moment that rise and fall, and are never read at once.
+    """
 
     name: str
     verdict: Verdict
     sum: str
     means: str = ""
+    now: tuple[int, int] | None = None
 
 
 def checks(reading: Reading) -> list[Check]:
@@ -156,8 +163,8 @@ def _sessions(reading: Reading) -> Check:
         "sessions",
         _if(known == there),
         f"{known:,} known to dispatchers, {there:,} at gateways",
-        "clients came or left in this moment; if it stays so: a service is not asked here, or a gateway has no broker "
-        "link (its log says why)",
+        "a service is not asked here, or a gateway has no broker link (its log says why)",
+        now=(known, there),
     )
 
 
@@ -169,15 +176,17 @@ def _broker(dispatchers: Sequence[Page], broker: Broker) -> list[Check]:
             "held",
             _if(held == broker.unacked),
             f"{held:,} held by dispatchers, {broker.unacked:,} unacked in users' queues",
-            "messages moved in this moment (RabbitMQ's figures are up to five seconds old); if it stays so: a "
-            "dispatcher is not asked here, or another program consumes users' queues",
+            "a dispatcher is not asked here, or another program consumes users' queues; or so many messages move that "
+            "RabbitMQ's figures, up to five seconds old, are of another moment: look again when it is calmer",
+            now=(held, broker.unacked),
         ),
         Check(
             "leases",
             _if(sessions == broker.leases),
             f"{sessions:,} sessions known to dispatchers, {broker.leases:,} leases unacked",
-            "clients came or left in this moment; if it stays so: a dispatcher is not asked here, or was frozen and "
-            "does not know yet that it was replaced",
+            "a dispatcher is not asked here, or was frozen and does not know yet that it was replaced; or clients come "
+            "and go so fast that RabbitMQ's figures, up to five seconds old, are of another moment",
+            now=(sessions, broker.leases),
         ),
         Check(
             "acks",
@@ -198,7 +207,22 @@ def _sum(pages: Sequence[Page], name: str) -> int:
 
 
 def merged(looks: Sequence[list[Check]]) -> list[Check]:
-    """Of several looks the last one; a check that fitted in any of them fits, as what moves is never still at once."""
-    key: Callable[[Check], str] = lambda check: check.name  # noqa: E731 -- a name for what is used twice
-    fitted = {key(check): check for look in looks for check in look if check.verdict is Verdict.FITS}
-    return [fitted.get(key(check), check) for check in looks[-1]]
+    """Of several looks the last one. A check fits that fitted in any of them, or whose two figures of the moment went
+    through the same values meanwhile: what moves is never still for both who tell it.
+    """
+    found = []
+    for last in looks[-1]:
+        same = [check for look in looks for check in look if check.name == last.name]
+        fitted = [check for check in same if check.verdict is Verdict.FITS]
+        if not fitted and _met([check.now for check in same if check.now is not None]):
+            fitted = [replace(last, verdict=Verdict.FITS)]
+        found.append(fitted[-1] if fitted else last)
+    return found
+
+
+def _met(pairs: Sequence[tuple[int, int]]) -> bool:
+    """Whether the ranges of the two figures overlap. Figures that stand still do not."""
+    if len(pairs) < MOVES:
+        return False
+    ours, theirs = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return max(min(ours), min(theirs)) <= min(max(ours), max(theirs))

@@ -111,6 +111,28 @@ def test_what_fitted_once_was_only_moving() -> None:
     assert [check.verdict for check in found] == [Verdict.FITS, Verdict.DIFFERS]
 
 
+@pytest.mark.parametrize(
+    ("held", "unacked", "verdict"),
+    [
+        ([4, 2, 5], [3, 3, 4], Verdict.FITS),
+        ([4, 4, 4], [3, 3, 3], Verdict.DIFFERS),
+        ([5, 6, 7], [1, 2, 4], Verdict.DIFFERS),
+        ([4, 2], [3, 3], Verdict.DIFFERS),
+    ],
+)
+def test_figures_that_move_through_the_same_values_are_the_same(
+    held: list[int], unacked: list[int], verdict: Verdict
+) -> None:
+    def look(ours: int, theirs: int) -> list[Check]:
+        dispatcher = changed(DISPATCHER, held=float(ours), deliveries_total=8.0 + ours)
+        return checks(replace(GOOD, dispatchers=[dispatcher], broker=Broker(unacked=theirs, leases=3, acks=6)))
+
+    found = merged([look(ours, theirs) for ours, theirs in zip(held, unacked, strict=True)])
+
+    assert [check.verdict for check in found if check.name == "held"] == [verdict]
+    assert {check.verdict for check in found if check.name != "held"} == {Verdict.FITS}
+
+
 def test_a_metrics_page_is_read_with_its_labels_and_only_for_what_is_ours() -> None:
     text = '# TYPE restante_x counter\nrestante_x_total{b="2",a="1"} 3.0\n# TYPE other gauge\nother 1.0\n'
 
