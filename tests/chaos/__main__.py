@@ -26,6 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=180, help="how long things go wrong (default 180)")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000), help="which mishaps come, and when")
+    parser.add_argument("--alone", action="store_true", help="never two at once: how long each is felt by itself")
     parser.add_argument("--broker", choices=KINDS, default=Kind.PRIVATE, help="which RabbitMQ (default private)")
     parser.add_argument("--folder", type=Path, help="where logs and the picture go (default .run/chaos)")
     options = parser.parse_args()
@@ -36,15 +37,15 @@ def main() -> int:
         console,
         folder,
         options.broker,
-        lambda broker, url: _run(console, broker, url, folder, options.seed, options.seconds),
+        lambda broker, url: _run(console, broker, url, folder, options.seed, options.seconds, options.alone),
     )
 
 
-async def _run(console: Console, broker: Broker, url: str, folder: Path, seed: int, seconds: float) -> int:
+async def _run(console: Console, broker: Broker, url: str, folder: Path, seed: int, seconds: float, alone: bool) -> int:
     asyncio.get_running_loop().set_exception_handler(complain)
     async with staged(broker, url, folder) as stage:
         with Live(console=console, refresh_per_second=4) as live:
-            result = await run(stage, seed, seconds, lambda text: _say(console, live, text))
+            result = await run(stage, seed, seconds, lambda text: _say(console, live, text), alone=alone)
         title = f"restante, chaos with seed {seed}: how late each message came, and what went wrong"
         picture = svg(title, stage.timeline.latencies(), stage.mishaps, stage.timeline.now)
         path = await asyncio.to_thread(draw, picture, folder / f"chaos-{seed}")
@@ -61,10 +62,11 @@ def _say(console: Console, live: Live, text: str) -> None:
 
 
 def _report(console: Console, stage: Stage, result: Result, picture: Path) -> None:
-    mishaps = Table("what went wrong", "times", "longest from healing to caught up")
+    mishaps = Table("what went wrong", "times", "latest message meanwhile", "longest from healing to caught up")
     for kind, count in sorted(Counter(mishap.kind for mishap in result.mishaps).items()):
+        latest = max(mishap.latest_seconds for mishap in result.mishaps if mishap.kind == kind)
         longest = max(mishap.caught_up_seconds for mishap in result.mishaps if mishap.kind == kind)
-        mishaps.add_row(kind, str(count), f"{longest:.1f} s")
+        mishaps.add_row(kind, str(count), f"{latest:.1f} s late", f"{longest:.1f} s")
     console.print(mishaps)
     total, verdict = result.total, result.verdict
     sums = Table("what became of the messages", "count")

@@ -16,6 +16,9 @@ from tests.support.services import Service
 Break = Callable[[Stage, Random], Awaitable[None]]
 
 READY_SECONDS = 90.0
+CLOCK_SECONDS = (20.0, 4_000.0, 90_000.0)
+"""More than a deadline, more than an hour, more than a day."""
+
 WINDOW = 32
 """So many messages of a deleted queue can be with clients, whom nobody counts."""
 
@@ -78,6 +81,14 @@ async def network_slow(stage: Stage, random: Random) -> None:
         await asyncio.sleep(random.uniform(3.0, 8.0))
     finally:
         proxy.delay_seconds = 0.0
+
+
+async def clock_jumps_forward_and_back(stage: Stage, random: Random) -> None:
+    await _wrong_clock(random.choice(stage.posts), random.choice(CLOCK_SECONDS), random)
+
+
+async def clock_jumps_back_and_forward(stage: Stage, random: Random) -> None:
+    await _wrong_clock(random.choice(stage.posts), -random.choice(CLOCK_SECONDS), random)
 
 
 async def reconnect_storm(stage: Stage, random: Random) -> None:
@@ -165,6 +176,8 @@ BREAKS: list[Break] = [
     way_of_clients_black_holed,
     way_of_clients_torn_in_mid_frame,
     network_slow,
+    clock_jumps_forward_and_back,
+    clock_jumps_back_and_forward,
     reconnect_storm,
     client_vanished_and_is_elsewhere,
     clients_silent,
@@ -214,6 +227,12 @@ async def _blocked(proxy: Proxy, weather: Weather, seconds: float) -> None:
         await proxy.cut()
     await asyncio.sleep(seconds)
     proxy.become(Weather.FAIR)
+
+
+async def _wrong_clock(post: Post, seconds: float, random: Random) -> None:
+    post.clock.be_wrong_by(seconds)
+    await asyncio.sleep(random.uniform(2.0, 6.0))
+    post.clock.be_wrong_by(0.0)
 
 
 async def _torn(proxy: Proxy) -> None:

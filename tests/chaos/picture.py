@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 from tests.chaos.timeline import Mishap
 from tests.support.chromium import NAMES
 
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1500, 900, 70, 60, 330
-"""Below the plot each mishap has a line of its own kind."""
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1500, 900, 300, 60, 330
+"""Below the plot each mishap has a line of its own kind, whose name stands in the margin, clear of every bar."""
 
 FASTEST_MS = 1.0
 CHROMIUM_SECONDS = 120
@@ -41,7 +41,7 @@ def svg(title: str, latencies: list[tuple[float, float]], mishaps: list[Mishap],
         level = FASTEST_MS * 10**decade
         label = f"{level:.0f} ms" if level < 1000 else f"{level / 1000:.0f} s"
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - 30}" y1="{y(level):.1f}" y2="{y(level):.1f}" stroke="#ddd"/>')
-        parts.append(f'<text x="8" y="{y(level) + 4:.1f}" font-size="12">{label}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y(level) + 4:.1f}" font-size="12" text-anchor="end">{label}</text>')
     for n in range(11):
         moment = seconds * n / 10
         where = f'x="{x(moment):.1f}" y="{plot_bottom + 20}" font-size="12" text-anchor="middle"'
@@ -65,7 +65,8 @@ def svg(title: str, latencies: list[tuple[float, float]], mishaps: list[Mishap],
         colour = COLOURS[at % len(COLOURS)]
         parts.append(
             f'<line x1="{LEFT}" x2="{WIDTH - 30}" y1="{line + row - 4}" y2="{line + row - 4}" stroke="#eee"/>'
-            f'<text x="{LEFT + 4}" y="{line + 11}" font-size="11" fill="{colour}">{escape(kind)}</text>'
+            f'<text x="{LEFT - 8}" y="{line + 11}" font-size="11" text-anchor="end" fill="{colour}">'
+            f"{escape(kind)}</text>"
         )
     return "\n".join([*parts, "</svg>"])
 

@@ -15,6 +15,7 @@ from tests.support.judge import Sum, Verdict, add_up, judge
 
 MOST_AT_ONCE = 3
 SAY_SECONDS = 0.5
+ALONE_PAUSE_SECONDS = 6.0
 
 
 @dataclass(slots=True)
@@ -38,8 +39,12 @@ async def run(
     kinds: Sequence[Break] = BREAKS,
     enough: Callable[[], bool] = lambda: False,
     patience_seconds: float = PATIENCE_SECONDS,
+    alone: bool = False,
 ) -> Result:
-    """Every kind of mishap comes once before one comes again. Once there is `enough` nobody waits for a good end."""
+    """Every kind of mishap comes once before one comes again, some of them alone or all.
+
+    Once there is `enough` nobody waits for a good end.
+    """
     random = Random(seed)
     complaints: list[str] = []
     stage.timeline.begin()
@@ -48,7 +53,7 @@ async def run(
             group.create_task(stage.publish(device.user), name=f"publisher for {device.user}")
         telling = group.create_task(_tell(stage, say))
         try:
-            await _break(stage, random, seconds, complaints, kinds, enough)
+            await _break(stage, random, seconds, complaints, kinds, enough, alone)
             if not enough():
                 complaints += await drained(stage, patience_seconds)
         finally:
@@ -65,6 +70,7 @@ async def _break(
     complaints: list[str],
     kinds: Sequence[Break],
     enough: Callable[[], bool],
+    always_alone: bool,
 ) -> None:
     bag: list[Break] = []
     under_way: set[asyncio.Task[None]] = set()
@@ -74,10 +80,10 @@ async def _break(
         task = asyncio.create_task(_one(stage, bag.pop(), Random(random.random()), complaints))
         under_way.add(task)
         task.add_done_callback(under_way.discard)
-        alone = random.random() < 0.5
+        alone = random.random() < 0.5 or always_alone
         while under_way and (alone or len(under_way) >= MOST_AT_ONCE):
             await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.sleep(random.uniform(0.2, 2.0))
+        await asyncio.sleep(ALONE_PAUSE_SECONDS if always_alone else random.uniform(0.2, 2.0))
     if under_way:
         await asyncio.wait(under_way)
 
@@ -88,7 +94,7 @@ async def _one(stage: Stage, broken: Break, random: Random, complaints: list[str
     try:
         await broken(stage, random)
     except subprocess.TimeoutExpired:
-        mishap.kind += " (the machine was too slow for rabbitmqctl)"
+        mishap.kind += " (too slow)"  # rabbitmqctl, on a machine that has too much to do
     except Exception as err:  # noqa: BLE001 -- a mishap that fails must not end the run, but fails it
         complaints.append(f"{mishap.kind} failed: {err!r}")
     mishap.healed = stage.timeline.now

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from deploy.local.broker import Broker
 from deploy.local.rabbitmq import Management
+from tests.chaos.clock import Clock
 from tests.chaos.device import Device
 from tests.chaos.proxy import Proxy, Weather
 from tests.chaos.timeline import Mishap, Timeline
@@ -24,6 +25,9 @@ FORGETFUL = 4
 """So many of them hand over no `seen`."""
 
 PAUSE_SECONDS = 0.15
+TOKEN_SECONDS = 30 * 86_400.0
+"""Longer than any clock is wrong by."""
+
 QUICK = {
     "GATEWAY_PING_INTERVAL_SECONDS": "3",
     "GATEWAY_PING_TIMEOUT_SECONDS": "3",
@@ -34,9 +38,10 @@ QUICK = {
 
 @dataclass(slots=True)
 class Post:
-    """Where one service stands: its way to the broker, and for a gateway the way of its clients."""
+    """Where one service stands: its clock, its way to the broker, and for a gateway the way of its clients."""
 
     kind: Kind
+    clock: Clock
     to_broker: Proxy
     to_clients: Proxy | None
     service: Service
@@ -75,12 +80,12 @@ class Stage:
         """Start a service where one stood."""
         through = _by_way_of(self.url, post.to_broker.port)
         start = self.services.gateway if post.to_clients is not None else self.services.dispatcher
-        post.service = start(BROKER_URL=through, **QUICK)
+        post.service = start(post.clock, BROKER_URL=through, **QUICK)
         if post.to_clients is not None:
             post.to_clients.target = post.service.port
 
     async def come(self, device: Device) -> None:
-        await device.come(self.balancer.url, token(device.user))
+        await device.come(self.balancer.url, token(device.user, lives_seconds=TOKEN_SECONDS))
 
     async def manage(self, method: str, path: str) -> object:
         """A request to the management API."""
@@ -89,6 +94,7 @@ class Stage:
     async def heal(self) -> None:
         """Everything is well from now on: all run, nothing is cut, everybody is there and answers."""
         for post in self.posts:
+            post.clock.be_wrong_by(0.0)
             post.service.resume()
             if not post.service.alive:
                 self.begin(post)
@@ -112,20 +118,21 @@ class Stage:
 async def staged(broker: Broker, url: str, folder: Path, edition: Edition | None = None) -> AsyncIterator[Stage]:
     """All are up, ready and connected; at the end all are gone. `edition`: which code runs, if not this."""
     async with AsyncExitStack() as stack:
-        services = Services(url, folder, edition=edition)
+        services = Services(url, folder)
         stack.push_async_callback(services.end)
         port = urlsplit(url).port or 5672
         balancer = await stack.enter_async_context(Balancer([], by_turns=True))
         stage = Stage(broker, url, services, Timeline(), balancer)
-        for kind in (Kind.GATEWAY, Kind.GATEWAY, Kind.DISPATCHER, Kind.DISPATCHER):
+        for number, kind in enumerate((Kind.GATEWAY, Kind.GATEWAY, Kind.DISPATCHER, Kind.DISPATCHER), 1):
+            clock = Clock(folder / f"clock-{number}", edition)
             to_broker = await stack.enter_async_context(Proxy(port))
             to_clients = await stack.enter_async_context(Proxy(0)) if kind is Kind.GATEWAY else None
             first = services.gateway if kind is Kind.GATEWAY else services.dispatcher
-            service = first(BROKER_URL=_by_way_of(url, to_broker.port), **QUICK)
+            service = first(clock, BROKER_URL=_by_way_of(url, to_broker.port), **QUICK)
             if to_clients is not None:
                 to_clients.target = service.port
                 balancer.ports.append(to_clients.port)
-            stage.posts.append(Post(kind, to_broker, to_clients, service))
+            stage.posts.append(Post(kind, clock, to_broker, to_clients, service))
         for post in stage.posts:
             await post.service.ready(seconds=90)
         for number in range(USERS):

@@ -37,6 +37,7 @@ def test_a_mishap_is_felt_until_all_has_come_that_was_published_before_it_was_he
     catch_up(timeline, [mishap])
 
     assert mishap.caught_up_seconds == 2.0
+    assert mishap.latest_seconds == 4.0
 
 
 def test_a_mishap_that_nobody_felt_took_no_time() -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from tests.support.history import Attempted, Happening, Received
 
+JUST_BEFORE_SECONDS = 0.5
+
 
 class Timeline(list[Happening]):
     """A history; `times` has the moment of each happening, in seconds since the beginning."""
@@ -52,6 +54,8 @@ class Mishap:
     healed: float = 0.0
     caught_up_seconds: float = field(default=0.0)
     """From the healing until all that had been published by then had come."""
+    latest_seconds: float = field(default=0.0)
+    """How late the latest of those messages came that were published while it lasted, or just before."""
 
 
 def catch_up(timeline: Timeline, mishaps: list[Mishap]) -> None:
@@ -60,3 +64,5 @@ def catch_up(timeline: Timeline, mishaps: list[Mishap]) -> None:
     for mishap in mishaps:
         ends = [start + late for start, late in latencies if start <= mishap.healed]
         mishap.caught_up_seconds = max(0.0, max(ends, default=0.0) - mishap.healed)
+        felt = [late for start, late in latencies if mishap.began - JUST_BEFORE_SECONDS <= start <= mishap.healed]
+        mishap.latest_seconds = max(felt, default=0.0)

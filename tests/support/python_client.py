@@ -35,8 +35,14 @@ class PythonClient(Client):
         # A session of our own: the library forgets to close the one of a connection that failed half-way.
         # It keeps a balancer's cookie, for long-polling, also where the balancer has no name but an address.
         self._http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
-        self._sio = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.3, http_session=self._http)
-        self._sio.on("connect", lambda: self.note_connected(self._sio.get_sid(), [] if seen is Seen.NEVER else handed))
+        sio = socketio.AsyncClient(reconnection_delay=0.05, reconnection_delay_max=0.3, http_session=self._http)
+        self._sio = sio
+
+        def connected() -> None:
+            if self._sio is sio:  # else the library connects what has been ended meanwhile
+                self.note_connected(sio.get_sid(), [] if seen is Seen.NEVER else handed)
+
+        self._sio.on("connect", connected)
         self._sio.on("disconnect", self.note_disconnected)
         self._sio.on("connect_error", self._refused)
         self._sio.on("replaced", self._count_replaced)

@@ -141,8 +141,6 @@ class Services:
     broker_url: str
     folder: Path
     running: list[Service] = field(default_factory=list)
-    edition: Edition | None = None
-    """Of all that are started without one of their own."""
 
     def gateway(self, edition: Edition | None = None, /, **settings: str) -> Service:
         """Of the code as it is, unless an edition says otherwise."""
@@ -180,7 +178,6 @@ class Services:
         self, kind: Kind, port: int, health_port: int, settings: dict[str, str], edition: Edition | None
     ) -> Service:
         name = f"{kind}-{len(self.running)}"
-        edition = edition or self.edition
         log = self.folder / f"{name}.log"
         kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
         inherited = {key: os.environ[key] for key in kept if key in os.environ}

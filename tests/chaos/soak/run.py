@@ -91,7 +91,7 @@ async def _change(
         try:
             await change(stage, own)
         except subprocess.TimeoutExpired:
-            changes[f"{name} (the machine was too slow for rabbitmqctl)"] += 1
+            changes[f"{name} (too slow)"] += 1  # rabbitmqctl, on a machine that has too much to do
         except Exception as err:  # noqa: BLE001 -- must not end the run, but fails it
             complaints.append(f"{name} failed: {err!r}")
         mishap.healed = stage.timeline.now
