@@ -40,8 +40,9 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     `rev` grows with every announcement of one session, `opened_at` (seconds since 1970) tells the oldest
     session of a user, `limit` is how many sessions the gateway allows that user (0: no limit), and
     `confirm_timeout` (seconds) how long the gateway waits for a confirmation.
-    A `hello` carries nothing: it tells whoever receives it that it owns the partition. An `evict` carries only
-    a user, all of whose sessions an operator ends.
+    A `hello` tells whoever receives it that it owns the partition. One with a user and an inbox also asks for that
+    user's sessions, which are told there (`Present`). An `evict` carries only a user, all of whose sessions an
+    operator ends.
     """
 
     kind: LeaseKind
@@ -123,7 +124,22 @@ class Evicted:
     sessions: tuple[str, ...]
 
 
-Entry = Forward | Settled | Dropped | Replaced | Evicted
+@dataclass(frozen=True, slots=True)
+class Present:
+    """One of the `of` sessions that a user has; with `of` 0 there is none. Only who asked for it is told.
+
+    `unconfirmed`: how many messages it was sent and has not confirmed. `opened_at`: seconds since 1970.
+    """
+
+    user: str
+    sessions: tuple[str, ...]
+    inbox: str = ""
+    of: int = 0
+    unconfirmed: int = 0
+    opened_at: float = 0.0
+
+
+Entry = Forward | Settled | Dropped | Replaced | Evicted | Present
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +183,7 @@ _encoder = msgspec.json.Encoder()
 _leases = msgspec.json.Decoder(Lease)
 _batches = msgspec.json.Decoder(_BatchHead)
 _outcomes = msgspec.json.Decoder(tuple[_OutcomeRow, ...])
+_present = msgspec.json.Decoder(tuple[int, int, float])
 
 
 def encode_lease(lease: Lease) -> bytes:
@@ -217,6 +234,9 @@ def encode_batch(batch: Batch) -> bytes:
                 heads.append(_EntryHead("r", sessions))
             case Evicted(sessions):
                 heads.append(_EntryHead("e", sessions))
+            case Present(user, sessions, inbox, of, unconfirmed, opened_at):
+                payloads.append(_encoder.encode((of, unconfirmed, opened_at)))
+                heads.append(_EntryHead("p", sessions, user, inbox, len(payloads[-1])))
     head = _encoder.encode(_BatchHead(batch.reply, batch.window, tuple(heads)))
     return b"".join((WRITES, b"\n", head, b"\n", *payloads))
 
@@ -243,6 +263,9 @@ def decode_batch(body: bytes) -> Batch:
                 entries.append(Replaced(row.sessions))
             case "e":
                 entries.append(Evicted(row.sessions))
+            case "p":
+                told, at = payloads[at : at + row.event], at + row.event
+                entries.append(Present(row.user, row.sessions, row.message, *_decoded(_present, told)))
             case other:
                 raise Unreadable(f"unknown entry kind {other!r}")
     if at != len(payloads):

@@ -13,7 +13,7 @@ from dispatcher.core.rules import TAKE_OVER_SECONDS, Books, Rules
 from dispatcher.core.session import Session
 from dispatcher.core.user import User
 from shared.names import is_user_id, partition_of
-from shared.wire import Dropped, Evicted, Lease, LeaseKind, Replaced, Unreadable, decode_lease
+from shared.wire import Dropped, Evicted, Lease, LeaseKind, Present, Replaced, Unreadable, decode_lease
 
 RETURN_SECONDS = 1.0
 STRANGER_SECONDS = 5.0
@@ -121,6 +121,8 @@ class Partition:
                 self._port.ack(self.number, tag)  # after the lease's own ack: else a cut between leaves a ghost
                 return user
             case LeaseKind.HELLO:
+                if lease.inbox and self.standing is Standing.OWNER:  # before that it may not know all: asked again
+                    self._tell_of(lease.user, lease.inbox)
                 self._port.ack(self.number, tag)
                 return None
             case LeaseKind.EVICT:
@@ -212,6 +214,16 @@ class Partition:
             inboxes.setdefault(session.inbox, []).append(session.id)
         for inbox, sessions in inboxes.items():
             self._port.tell(inbox, Evicted(tuple(sessions)))
+
+    def _tell_of(self, name: str, asker: str) -> None:
+        """An operator asks who is there."""
+        user = self.users.get(name)
+        sessions = list(user.sessions.values()) if user is not None else []
+        for one in sessions:
+            pending = len(one.pending)
+            self._port.tell(asker, Present(name, (one.id,), one.inbox, len(sessions), pending, one.opened_at))
+        if not sessions:
+            self._port.tell(asker, Present(name, ()))
 
     def _own(self, now: float) -> None:
         if self._strangers and not self.sessions:

@@ -16,6 +16,7 @@ from shared.wire import (
     LeaseKind,
     Outcome,
     OutcomeKind,
+    Present,
     Replaced,
     Settled,
 )
@@ -164,6 +165,8 @@ class Sessions:
                     self._port.replace(name)
                 case Evicted():
                     self._port.evict(name)
+                case Present():
+                    pass  # for who asked, which no gateway does
 
     def _forward(self, forward: Forward, reply: str, now: float) -> None:
         for name in forward.sessions:

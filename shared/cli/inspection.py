@@ -5,17 +5,19 @@ Never by basic.get: it would take a message from the middle of a queue that a di
 
 import asyncio
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from rich.text import Text
 
 from shared.cli.arguments import AsJson, MaybeUser
-from shared.cli.link import Depth, broker
+from shared.cli.link import Depth, Link, broker
 from shared.cli.management import Management, Silent
 from shared.cli.owners import look
+from shared.cli.presence import presence
 from shared.cli.printing import facts, plural, show, visible
 from shared.cli.surroundings import CommandSettings, settings
-from shared.names import CENSUS, UNROUTED, partition_of, sessions_queue, user_queue
+from shared.names import CENSUS, UNROUTED, gateway_inbox, partition_of, sessions_queue, user_queue
 
 
 @dataclass(slots=True)
@@ -34,6 +36,9 @@ class Findings:
     dispatchers: int | None = None
     partition_owner: str | None = None
     partition_leases: int | None = None
+    sessions: list[dict[str, Any]] | None = None
+    window: int | None = None
+    sessions_unknown: str | None = None
     unrouted: int | None = None
     management: str | None = None
 
@@ -57,8 +62,17 @@ async def _find(config: CommandSettings, user: str) -> Findings:
             found.exists, found.ready, found.consumers = True, queue.ready, queue.consumers
         found.dispatchers = _consumers(await link.depth(CENSUS))
         found.unrouted = _ready(await link.depth(UNROUTED))
+        if found.dispatchers:
+            await _ask_dispatcher(link, found)
         await _ask_management(config, found)
     return found
+
+
+async def _ask_dispatcher(link: Link, found: Findings) -> None:
+    told = await presence(link, found.user)
+    found.window, found.sessions_unknown = told.window, told.unknown
+    if told.sessions is not None:
+        found.sessions = [{**asdict(session), "address": None} for session in told.sessions]
 
 
 async def _ask_management(config: CommandSettings, found: Findings) -> None:
@@ -73,6 +87,9 @@ async def _ask_management(config: CommandSettings, found: Findings) -> None:
             found.partition_leases = leases.get("messages_unacknowledged")
             owners = [consumer for consumer in await management.consumers(leases) if consumer["active"]]
             found.partition_owner = owners[0]["name"] if owners else None
+            for session in found.sessions or []:
+                inbox = await management.queue(gateway_inbox(session["gateway"]))
+                session["address"] = (inbox.get("owner_pid_details") or {}).get("peer_host")
         except Silent as err:
             found.management = str(err)
 
@@ -94,9 +111,16 @@ def _rows(found: Findings) -> list[tuple[str, str | Text]]:
             rows.append(("under way", f"{plural(found.unacked, 'message')} sent and not confirmed, some seconds ago"))
         if found.dispatcher is not None:
             who = found.dispatcher
-            rows.append(("consumer", f"{who['name']}  from {who['address']}, window {who['window']}"))
+            rows.append(("consumer", f"{who['name']}  from {who['address']}"))
     else:
         rows.append(("queue", f"{found.queue} does not exist: it is made by the first message or the first session"))
+    rows += [("session", _session(session)) for session in found.sessions or []]
+    if found.sessions == []:
+        rows.append(("sessions", "none"))
+    if found.sessions_unknown is not None:
+        rows.append(("sessions", f"unknown: {found.sessions_unknown}"))
+    if found.window is not None:
+        rows.append(("window", f"{plural(found.window, 'message')} unconfirmed at most"))
     if found.unrouted:
         rows.append(("unrouted", f"{plural(found.unrouted, 'message')} of new users wait for a dispatcher"))
     rows.append(("partition", _partition(found)))
@@ -111,6 +135,13 @@ def _presence(found: Findings) -> Text:
     if found.dispatchers == 0:
         return Text("nobody serves them: no dispatcher runs", "red")
     return Text("away: what is published waits", "yellow")
+
+
+def _session(session: dict[str, Any]) -> str:
+    since = datetime.fromtimestamp(session["opened_at"]).astimezone().isoformat(" ", "seconds")
+    where = f" at {session['address']}" if session["address"] else ""
+    unconfirmed = plural(session["unconfirmed"], "message")
+    return f"{session['session']} on gateway {session['gateway']}{where}, since {since}, {unconfirmed} unconfirmed"
 
 
 def _partition(found: Findings) -> str:

@@ -49,6 +49,7 @@ entries = st.one_of(
     st.builds(wire.Dropped, sessions),
     st.builds(wire.Replaced, sessions),
     st.builds(wire.Evicted, sessions),
+    st.builds(wire.Present, users, sessions, ids, st.integers(0, 99), st.integers(0, 99), seconds),
 )
 batches = st.builds(wire.Batch, ids, st.integers(1, 10**6), st.lists(entries, max_size=5).map(tuple))
 bodies = st.one_of(
