@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, SecretStr
@@ -23,10 +24,9 @@ class CommandSettings(BrokerSettings):
     gateway_jwt_issuer: str | None = None
     rabbitmq_management_url: SecretStr | None = Field(None, description="default: port 15672 beside the broker")
 
-    metrics_urls: str = Field(
-        "http://127.0.0.1:8001,http://127.0.0.1:8002",
-        description="where the services serve /metrics, all of them; a name may stand for several",
-    )
+    metrics_urls: Annotated[
+        str, Field(description="where the services serve /metrics, all of them; a name may stand for several")
+    ] = "http://127.0.0.1:8001,http://127.0.0.1:8002"
 
     @property
     def metrics_addresses(self) -> list[str]:
