@@ -11,9 +11,9 @@ from tests.support.node import HERE
 PACKAGE = Path(__file__).parent.parent.parent / "gateway" / "client"
 TSC = HERE / "node_modules" / "typescript" / "bin" / "tsc"
 OPTIONS = ("--strict", "--noEmit", "--target", "es2022", "--module", "nodenext")
-SECONDS = 100
+SECONDS = 240
 
-pytestmark = pytest.mark.usefixtures("node")
+pytestmark = [pytest.mark.usefixtures("node"), pytest.mark.timeout(300)]
 
 
 def tsc(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
