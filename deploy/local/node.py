@@ -17,17 +17,22 @@ _EPMD_SECONDS = 2.0
 
 
 class Node:
-    """Not started yet. Ports, data and name stay the same over `stop`, `kill` and `start`."""
+    """Not started yet. Ports, data and name stay the same over `stop`, `kill` and `start`.
+
+    `plugins` are those beside the management page; `more` is added to the configuration.
+    """
 
     kind = "private"
 
-    def __init__(self, server: Path, folder: Path) -> None:
+    def __init__(self, server: Path, folder: Path, *, plugins: tuple[str, ...] = (), more: str = "") -> None:
         epmd = shutil.which("epmd") or shutil.which("epmd", path="/usr/lib/erlang/bin:/opt/homebrew/bin:/usr/local/bin")
         if epmd is None:
             raise NoBroker("rabbitmq-server is installed, but Erlang's epmd is not on the PATH")
         self._epmd_command = epmd
         self._server = server
         self._folder = folder
+        self._plugins = ("rabbitmq_management", *plugins)
+        self._more = more
         self._amqp, self._http, self._distribution, self._epmd_port = ports.free(4)
         self._epmd: Child | None = None
         self._node: Child | None = None
@@ -78,11 +83,11 @@ class Node:
 
     def _configure(self) -> None:
         files = {
-            "enabled_plugins": "[rabbitmq_management].\n",
+            "enabled_plugins": f"[{','.join(self._plugins)}].\n",
             "rabbitmq-env.conf": "",  # else the system's own is read
             "rabbitmq.conf": (
                 f"listeners.tcp.1 = 127.0.0.1:{self._amqp}\n"
-                f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self._http}\n"
+                f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self._http}\n{self._more}"
             ),
         }
         for name, text in files.items():

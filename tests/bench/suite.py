@@ -13,14 +13,14 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.local.broker import Broker, Kind, find
+from deploy.local.broker import Broker, Kind
 from deploy.local.ports import free
 from shared.files import raise_limit
 from tests.bench.parts import ALONE, COMPARED, FULL, QUICK, Place, Size
 from tests.bench.phases.result import Result
 from tests.bench.plot import plot
 from tests.bench.record import Record
-from tests.bench.systems.broker import before_start, enable_web_mqtt
+from tests.bench.systems.broker import own
 from tests.bench.systems.system import WINDOW
 from tests.bench.tables import show
 
@@ -73,26 +73,21 @@ def main(argv: list[str] | None = None) -> int:
     began, load = datetime.now(UTC), os.getloadavg()[0]
     (web_mqtt_port,) = free(1)
     with tempfile.TemporaryDirectory(prefix="restante-bench-") as name:
-        folder = Path(name)
-        before_start(folder, web_mqtt_port)
-        broker = find(folder, Kind(asked.broker), say)
-        machine = {
-            "began": began.isoformat(timespec="seconds"),
-            "cores": os.cpu_count() or 0,
-            "load_before": load,
-            "python": platform.python_version(),
-            "rabbitmq": broker.version,
-            "runs": asked.runs,
-        }
-        record = Record(machine)
-        try:
-            if "mqtt" in asked.parts:
-                enable_web_mqtt(broker, WINDOW)
-            asyncio.run(measure(asked, broker, web_mqtt_port, folder, record))
-        finally:
-            broker.kill()  # nobody needs its data
-            broker.close()
-            found = record.write(asked.out / f"{began:%Y%m%d-%H%M%S}.json")
+        folder, kind = Path(name), Kind(asked.broker)
+        with own(kind, folder, web_mqtt_port, WINDOW, say) as broker:
+            machine = {
+                "began": began.isoformat(timespec="seconds"),
+                "cores": os.cpu_count() or 0,
+                "load_before": round(load, 1),
+                "python": platform.python_version(),
+                "rabbitmq": broker.version,
+                "runs": asked.runs,
+            }
+            record = Record(machine)
+            try:
+                asyncio.run(measure(asked, broker, web_mqtt_port, folder, record))
+            finally:
+                found = record.write(asked.out / f"{began:%Y%m%d-%H%M%S}.json")
     show(record)
     drawn = plot(record, found.with_suffix(".png"))
     say(f"\n{found}" + (f"\n{drawn}" if drawn else "\nNo plot: Chromium is not installed."))

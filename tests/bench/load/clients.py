@@ -1,7 +1,7 @@
 """`python -m tests.bench.load.clients`: many clients in a process of their own, so that what they cost is known apart.
 
-Lines of JSON. The first says who there is; then `go_on`, `connect`, `cut`, `report` and `stop`, each answered when it
-is done. In between it says ten times a second how far it is.
+Lines of JSON. The first says who there is; then come `arrive` (one after the other), `connect` (all at once), `cut`,
+`go_on`, `report` and `stop`. Ten times a second it says how far it is.
 """
 
 import asyncio
@@ -11,8 +11,10 @@ import os
 import random
 import sys
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from dataclasses import asdict
+from math import inf
 from typing import Any
 
 import uvloop
@@ -22,9 +24,13 @@ from tests.bench.load.mqtt import Mqtt
 from tests.bench.load.socket import Socket
 from tests.bench.load.socketio import SocketIO
 from tests.bench.load.tally import Mailbox, Tally
+from tests.support.until import until
 
 REPORT_SECONDS = 0.1
 LOOK_SECONDS = 1.0
+PACE_SECONDS = 0.005
+ARRIVAL_SECONDS = 300.0
+ARRIVING_AT_ONCE = 50
 PROTOCOLS: dict[str, type[Socket]] = {"socket.io": SocketIO, "mqtt": Mqtt}
 
 # What the stock JavaScript client does: it gives up on a connection, and comes back later each time.
@@ -69,6 +75,7 @@ class Member:
         if socket is not None and not socket.online and now - self.began > GIVE_UP_SECONDS:
             self.crowd.tally.timeouts += 1
             socket.cut()
+            self.lost(socket)  # it may not even be a connection yet
 
 
 class Clients:
@@ -88,18 +95,20 @@ class Clients:
     def later(self, seconds: float, member: Member) -> None:
         def again() -> None:
             if not self.away and member.socket is None:
-                self._start(member)
+                self._start(member.connect())
 
         asyncio.get_running_loop().call_later(seconds, again)
 
-    async def connect(self) -> None:
-        """All at once."""
+    async def connect(self, at_once: float = inf) -> None:
+        """`at_once`: at most so many are on their way in."""
         self.away, self.began = False, time.monotonic()
-        self.tally.online = 0
         for member in self.members:
             member.tries = 0
             member.mailbox.last_at = member.mailbox.online_at = 0.0
-            self._start(member)
+        for started, member in enumerate(self.members):
+            if started - self.tally.online >= at_once:
+                await self._room(started, at_once)
+            self._start(member.connect())
 
     def go_on(self) -> None:
         self.hold = False
@@ -145,8 +154,18 @@ class Clients:
             box.expected = NUMBER_BASE
         return said
 
-    def _start(self, member: Member) -> None:
-        task = asyncio.create_task(member.connect())
+    async def _room(self, started: int, at_once: float) -> None:
+        def there() -> bool:
+            return started - self.tally.online < at_once
+
+        await until(there, "room for the next client", ARRIVAL_SECONDS, step_seconds=PACE_SECONDS)
+
+    def arrive(self) -> None:
+        """One after the other, as on any day."""
+        self._start(self.connect(ARRIVING_AT_ONCE))
+
+    def _start(self, doing: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(doing)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -165,6 +184,8 @@ async def main() -> None:
     while True:
         with suppress(TimeoutError):
             match (await asyncio.wait_for(asyncio.shield(command), REPORT_SECONDS)).strip():
+                case b"arrive":
+                    clients.arrive()
                 case b"connect":
                     await clients.connect()
                 case b"go_on":

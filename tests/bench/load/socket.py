@@ -43,10 +43,14 @@ class Socket(asyncio.Protocol):
         self._closed = closed
         self._rest = b""
         self._upgraded = False
+        self._given_up = False
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        if self._given_up:
+            self._transport.abort()
+            return
         key = base64.b64encode(os.urandom(16)).decode()
         wanted = f"Sec-WebSocket-Protocol: {self.subprotocol}\r\n" if self.subprotocol else ""
         self._transport.write(
@@ -55,6 +59,8 @@ class Socket(asyncio.Protocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.online:
+            self.tally.online -= 1
         self.online = False
         self._closed()
 
@@ -99,6 +105,7 @@ class Socket(asyncio.Protocol):
 
     def cut(self) -> None:
         """As when the network goes: no goodbye."""
+        self._given_up = True
         if self._transport is not None:
             self._transport.abort()
 

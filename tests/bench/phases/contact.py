@@ -8,7 +8,7 @@ import asyncio
 from tests.bench.cpu import Spent
 from tests.bench.load.crowd import crowd
 from tests.bench.load.post import Post
-from tests.bench.phases.result import Result, faults, spread
+from tests.bench.phases.result import Result, faults, first_median_last, spread
 from tests.bench.systems.system import System
 
 CONTACT_SECONDS = 120.0
@@ -23,12 +23,9 @@ async def contact(system: System, post: Post, users: list[str]) -> Result:
         took, used = spent.so_far()
         report = await clients.report()
     left = await post.free(users)
-    caught_up = sorted(report["last_seconds"])
     numbers = {
         "users": float(len(users)),
-        "first_seconds": caught_up[0],
-        "median_seconds": caught_up[len(caught_up) // 2],
-        "last_seconds": caught_up[-1],
+        **first_median_last(report["last_seconds"]),
         **spread("received", report["latencies_ms"]),
         **{f"{name}_us": value / len(users) * 1e6 for name, value in used.items()},
         **{f"{name}_percent": value / took * 100 for name, value in used.items()},

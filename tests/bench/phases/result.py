@@ -32,6 +32,18 @@ def spread(name: str, values: list[float], unit: str = "ms") -> dict[str, float]
     return {f"{name}_p50_{unit}": found.p50, f"{name}_p99_{unit}": found.p99}
 
 
+def first_median_last(seconds: list[float]) -> dict[str, float]:
+    """Of all clients; nothing where none came through."""
+    ranked = sorted(seconds)
+    if not ranked:
+        return {}
+    return {
+        "first_seconds": ranked[0],
+        "median_seconds": ranked[len(ranked) // 2],
+        "last_seconds": ranked[-1],
+    }
+
+
 def between(first: dict[str, Any], last: dict[str, Any]) -> dict[str, float]:
     """Speed, CPU for each delivery and the load generator's share of a core between two marks of a tally."""
     count, seconds = last["count"] - first["count"], last["at"] - first["at"]

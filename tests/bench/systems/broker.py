@@ -1,10 +1,13 @@
 """The suite's broker: whose CPU is counted, and what others than restante need of it."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.local.broker import Broker
+from deploy.local import debian
+from deploy.local.broker import Broker, Kind, find
 from deploy.local.container import Container
 from deploy.local.node import Node
 from deploy.local.rabbitmq import Management
@@ -13,6 +16,7 @@ from tests.support.rabbitmqctl import plugins, rabbitmqctl
 
 _numbers = count(1)
 MACHINE = "beam.smp"
+PLUGIN = "rabbitmq_web_mqtt"
 
 
 def pid(broker: Broker) -> int:
@@ -32,18 +36,31 @@ def virtual_host(broker: Broker) -> str:
     return f"{broker.url.rstrip('/')}/{name}"
 
 
-def before_start(folder: Path, web_mqtt_port: int) -> None:
-    """What a private node must find in its folder to be able to speak MQTT on that port later."""
-    place = folder / "rabbitmq" / "conf.d"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "mqtt.conf").write_text(
-        f"mqtt.listeners.tcp = none\nweb_mqtt.tcp.ip = 127.0.0.1\nweb_mqtt.tcp.port = {web_mqtt_port}\n"
+@contextmanager
+def own(kind: Kind, folder: Path, web_mqtt_port: int, window: int, say: Callable[[str], None]) -> Iterator[Broker]:
+    """A broker that also speaks MQTT over WebSocket. Nothing is left of it afterwards."""
+    broker = _private(folder, web_mqtt_port, window, say) if kind is Kind.PRIVATE else find(folder, kind, say)
+    try:
+        if isinstance(broker, Container):
+            plugins(broker, "enable", PLUGIN)
+            rabbitmqctl(broker, "eval", f"application:set_env(rabbitmq_mqtt, prefetch, {window}).")
+        yield broker
+    finally:
+        broker.kill()  # nobody needs its data
+        broker.close()
+
+
+def _private(folder: Path, web_mqtt_port: int, window: int, say: Callable[[str], None]) -> Broker:
+    """The port and the window must be known when it starts."""
+    more = (
+        f"mqtt.listeners.tcp = none\nmqtt.prefetch = {window}\n"
+        f"web_mqtt.tcp.ip = 127.0.0.1\nweb_mqtt.tcp.port = {web_mqtt_port}\n"
     )
-
-
-def enable_web_mqtt(broker: Broker, window: int) -> None:
-    plugins(broker, "enable", "rabbitmq_web_mqtt")
-    rabbitmqctl(broker, "eval", f"application:set_env(rabbitmq_mqtt, prefetch, {window}).")
+    server = debian.server() or debian.install_server(say)
+    node = Node(server, folder / "rabbitmq", plugins=(PLUGIN,), more=more)
+    say("Starting a private RabbitMQ (takes about ten seconds) ...")
+    node.start()
+    return node
 
 
 def web_mqtt_address(broker: Broker, web_mqtt_port: int) -> tuple[str, int]:
