@@ -1,6 +1,7 @@
 """`python -m dispatcher`: one dispatcher, configured by the environment."""
 
 import asyncio
+import gc
 import sys
 
 from dispatcher.app import run
@@ -20,6 +21,7 @@ def main() -> int:
         return 0
     settings = load(Settings)
     log.configure(settings.log_level, settings.log_format)
+    gc.freeze()  # all that the modules hold: a full collection need not look through that again and again
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(run(settings))

@@ -137,7 +137,7 @@ class Generation:
             teller=teller,
         )
         mine = self._inbox = Inbox(inbox, metrics, link.reported)
-        ended = await mine.open(consuming)
+        ended = await mine.open(consuming, broker.sieve_of(self._connections[0]))
         ended.add_done_callback(lambda _: life.end("the dispatcher's own inbox is gone"))
 
         def new_reader() -> Reader:

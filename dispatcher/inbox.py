@@ -1,4 +1,7 @@
-"""The dispatcher's own inbox: an exclusive queue, gone with its connection, in which gateways report outcomes."""
+"""The dispatcher's own inbox: an exclusive queue, gone with its connection, in which gateways report outcomes.
+
+Where there is a sieve, they come through it, as deliveries do (`consume.py`).
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +10,12 @@ from contextlib import suppress
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
 
 from dispatcher.metrics import Metrics
+from dispatcher.original import Original
 from shared import log
 from shared.broker import BrokerAway, Refused, calling
 from shared.names import CENSUS, DISPATCHERS_EXCHANGE
 from shared.numbered import Listener
+from shared.sieve import Sieve
 from shared.wire import Outcome, Unreadable, decode_outcomes
 
 _log = log.get(__name__)
@@ -27,15 +32,17 @@ class Inbox:
         self._listener = Listener()
         self._channel: AbstractChannel | None = None
 
-    async def open(self, connection: AbstractConnection) -> asyncio.Future[object]:
+    async def open(self, connection: AbstractConnection, sieve: Sieve | None = None) -> asyncio.Future[object]:
         """Raises `BrokerAway`. The future ends with the channel, which must never happen."""
         try:
             with calling("the inbox"):
                 self._channel = channel = await connection.channel(publisher_confirms=False)
                 await channel.queue_declare(self.name, exclusive=True)
                 await channel.queue_bind(self.name, DISPATCHERS_EXCHANGE, self.name)
+                if sieve is not None:
+                    sieve.claim(channel.number, self._on_sifted)
                 # Without acks: what is lost here is lost with the generation, and asked for again.
-                await channel.basic_consume(self.name, self._on_message, no_ack=True)
+                await channel.basic_consume(self.name, self._on_message, no_ack=True, consumer_tag=self.name)
         except Refused as err:
             raise BrokerAway(str(err)) from err
         ended = asyncio.get_running_loop().create_future()
@@ -61,7 +68,14 @@ class Inbox:
                 await self._channel.basic_cancel(CENSUS)
 
     async def _on_message(self, message: DeliveredMessage) -> None:
-        if (body := self._listener.heard(message)) is None:
+        self._hear(Original.of(message))
+
+    def _on_sifted(self, consumer: str, _tag: int, redelivered: bool, header: bytes, body: bytes) -> None:  # noqa: FBT001
+        if consumer == self.name:
+            self._hear(Original(body, redelivered=redelivered, header=header))
+
+    def _hear(self, message: Original) -> None:
+        if (body := self._listener.hear(message.body, message.properties)) is None:
             return
         try:
             outcomes = decode_outcomes(body)

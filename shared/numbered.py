@@ -143,8 +143,12 @@ class Listener:
 
     def heard(self, message: DeliveredMessage) -> bytes | None:
         """What is said with this, if it is new and complete."""
-        at, of, piece = piece_of(message.body, message.header.properties)
-        name, _, number = (message.header.properties.message_id or "").rpartition(".")
+        return self.hear(message.body, message.header.properties)
+
+    def hear(self, body: bytes, properties: Basic.Properties) -> bytes | None:
+        """The same for one that did not come by way of aiormq."""
+        at, of, piece = piece_of(body, properties)
+        name, _, number = (properties.message_id or "").rpartition(".")
         if not (name and number.isascii() and number.isdigit()):
             return piece
         speaker = self._speakers.pop(name, None) or _Known()
