@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.services import ROOT
 
+pytestmark = pytest.mark.timeout(300)  # processes and brokers start slowly on a loaded machine
+
 RESTANTE = shlex.join([sys.executable, "-c", "from shared.cli import main; main()"])
 ENDS = "; exit"
 """Without a command behind it, bash would become the one it runs, and no shell would be there to be found."""

@@ -9,10 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
+
 from shared.names import DEAD_LETTERS, UNROUTED, user_queue
 from tests.support.office import Office, both_queue_types, several
 from tests.support.services import ROOT
 from tests.support.until import until
+
+pytestmark = pytest.mark.timeout(300)  # processes and brokers start slowly on a loaded machine
 
 
 @both_queue_types

@@ -19,6 +19,8 @@ from tests.support.command import Said, typed
 from tests.support.office import Office, both_queue_types
 from tests.support.services import SECRET, Services, free_port
 
+pytestmark = pytest.mark.timeout(300)  # processes and brokers start slowly on a loaded machine
+
 Checks = dict[str, dict[str, Any]]
 
 

@@ -18,6 +18,8 @@ from tests.support.command import Listener, typed
 from tests.support.office import Office
 from tests.support.services import Services
 
+pytestmark = pytest.mark.timeout(300)  # processes and brokers start slowly on a loaded machine
+
 
 @pytest.fixture
 async def services(broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Services]:

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import orjson
+import pytest
 from aiormq.abc import AbstractChannel, ArgumentsType
 
 from shared import topology
@@ -11,6 +12,8 @@ from shared.names import UNROUTED, user_queue
 from tests.support.command import typed
 from tests.support.office import Office
 from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.timeout(300)  # processes and brokers start slowly on a loaded machine
 
 MORE_THAN_ONE_WINDOW = 1200
 

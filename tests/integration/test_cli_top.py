@@ -6,11 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from aiormq.abc import AbstractChannel
 
 from shared.names import CENSUS
 from tests.support.office import Office
 from tests.support.terminal import Terminal
+
+pytestmark = pytest.mark.timeout(300)  # processes and brokers start slowly on a loaded machine
 
 
 def moment(office: Office, until: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
