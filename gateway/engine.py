@@ -41,6 +41,7 @@ class Connection(Generic[S]):
     line: Line | None = None
     session: S | None = None
     closing: bool = False
+    queued: int = 0  # of what its client is to be sent, how much has not reached engine.io yet
 
 
 class Engine(Generic[S]):

@@ -50,13 +50,17 @@ class Frames:
         if scope["type"] != "websocket":
             await self._app(scope, receive, send)
             return
-        transport = getattr(getattr(receive, "__self__", None), "transport", None)
-        line = scope[LINE] = Line(transport, Patience(self._sends_per_second, time.monotonic()))
+        websocket = getattr(receive, "__self__", None)
+        line = scope[LINE] = Line(websocket, Patience(self._sends_per_second, time.monotonic()))
         closed = False
 
         async def filtered_receive() -> Message:
             nonlocal closed
-            message = await receive()
+            line.listens = True
+            try:
+                message = await receive()
+            finally:
+                line.listens = False
             if message["type"] != "websocket.receive":
                 return message
             text = message.get("text") or ""

@@ -5,6 +5,8 @@ An answer to a message is free, as there is one for each message: thousands a se
 
 import asyncio
 
+from shared.straight import StraightWebSocket
+
 FRAMES_AT_ONCE = 200
 FRAMES_PER_SECOND = 20
 """And ten times, or twice, what a client may send: who asks too often is told so first, and cut for a flood only."""
@@ -33,10 +35,13 @@ class Patience:
 class Line:
     """A WebSocket's transport, watched. None of its methods raises."""
 
-    def __init__(self, transport: asyncio.WriteTransport | None, patience: Patience) -> None:
-        """`transport` None: it cannot be got at, and nothing can be aborted."""
+    def __init__(self, websocket: object, patience: Patience) -> None:
+        """`websocket` is uvicorn's; any other object cannot be aborted, and has no fast lane."""
         self.patience = patience
-        self._transport = transport
+        self.straight = websocket if isinstance(websocket, StraightWebSocket) else None
+        self.listens = False
+        """Whether engine.io waits for what comes next, and so is done with all that came before."""
+        self._transport: asyncio.WriteTransport | None = getattr(websocket, "transport", None)
         self._writing = 0
         self._unsent = 0
         self._moved_at = 0.0  # when the client last read some of it

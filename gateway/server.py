@@ -4,6 +4,7 @@ As it comes it runs handlers for events that a client makes up, forgets what fai
 callbacks of every session from 1 (TRAPS A7 to A13). All departures from the library are in this file.
 """
 
+import functools
 import itertools
 import secrets
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from typing import Any, Protocol
 import engineio.payload
 import socketio
 
+from gateway.lane import Lane
+from gateway.line import Line
 from gateway.packets import BadPacket, RawPacket, answer, arguments
 from gateway.polling import POST_PACKETS
 from gateway.settings import GatewaySettings
@@ -60,7 +63,7 @@ class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # it has no types
         self._unasked = unasked
         # The stock client sends a callback that its application calls late over the connection it has by then,
         # with the number of the old one. So no two sessions share numbers, of two gateways neither.
-        self._numbers = itertools.count(secrets.randbelow(NUMBERS))
+        self.numbers = itertools.count(secrets.randbelow(NUMBERS))
 
     async def connect(self, sid: str, namespace: str) -> Any:
         result = await super().connect(sid, namespace)
@@ -69,7 +72,7 @@ class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # it has no types
 
     def number(self, sid: str, callback: Callable[[list[bytes]], None]) -> int:
         """Of the callback that this client is asked for."""
-        number = next(self._numbers)
+        number = next(self.numbers)
         self.callbacks.setdefault(sid, {})[number] = callback
         return number
 
@@ -115,6 +118,23 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
         packet = self.packet_class(socketio.packet.EVENT, namespace=self.namespace, id=number, data=said)
         # What `emit` does for a room with one client in it, without a task of its own for each packet.
         await self._send_packet(self.connection_of(session) or "", packet)
+
+    def lane(self, session: str, line: Line | None) -> Lane | None:
+        """The fast one to a client that has logged in, if it can have one by now. `line` is that of its connection."""
+        connection = self.connection_of(session)
+        socket = self.eio.sockets.get(connection)
+        if connection is None or socket is None or not socket.upgraded or line is None or line.straight is None:
+            return None
+        return Lane(
+            socket,
+            line,
+            line.straight,
+            namespace=self.namespace,
+            ping_timeout_seconds=self.eio.ping_timeout,
+            numbers=self.manager.numbers,
+            callbacks=self.manager.callbacks.setdefault(session, {}),
+            on_fault=functools.partial(self._to.failed, connection),
+        )
 
     async def answer(self, session: str, number: int | None, value: object) -> None:
         """The callback of an event that the client sent."""

@@ -1,6 +1,7 @@
 """Socket.IO: who has logged in and what they say. Facts go to the core in the order in which they came."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from gateway import engine, handshake, packets
 from gateway.answers import Confirmed, Refused, read_answer
 from gateway.core.sessions import Sessions
+from gateway.lane import LANE, Lane
 from gateway.metrics import Metrics
 from gateway.send import Allowance, Publish, Rejection, judge, send
 from gateway.server import Server
@@ -31,6 +33,7 @@ class Login:
     seen: tuple[str, ...]
     allowance: Allowance
     expiry: asyncio.TimerHandle | None = None
+    lane: Lane | None = None  # until the first message to a client on a WebSocket
 
 
 Connection = engine.Connection[Login]
@@ -61,30 +64,32 @@ class Sockets:
         self._sparing = Sparing()
         self._tasks = tasks
         self._by_session: dict[str, Connection] = {}
-        self._outbox: asyncio.Queue[Callable[[], Awaitable[None]]] = asyncio.Queue()
+        self._outbox: asyncio.Queue[tuple[Connection, Callable[[], Awaitable[None]]]] = asyncio.Queue()
         self._server = Server(settings, self, **engine.options(settings))
         self.engine: engine.Engine[Login] = engine.Engine(settings, metrics, tasks, self._server, serving)
 
     async def run(self) -> None:
         """For ever: what is to be sent, one after the other, because the order of messages hangs on it (I3)."""
         while True:
-            send = await self._outbox.get()
+            connection, send = await self._outbox.get()
             await send()
+            connection.queued -= 1
 
     # The core's port.
 
     def emit(self, session: str, message: str, event: bytes, attachment: bytes | None) -> None:
         connection = self._by_session.get(session)
-        if connection is None or connection.closing:
+        if connection is None or connection.session is None or connection.closing:
             return  # its close is on the way to the core
-
-        def answered(arguments: list[bytes]) -> None:
-            self._answered(session, message, arguments)
+        answered = functools.partial(self._answered, session, message)
+        lane = self._lane(connection, connection.session)
+        if lane is not None and attachment is None and lane.say(event, answered):
+            return
 
         def send() -> Awaitable[None]:
             return self._server.emit_to(session, "message", packets.payload(event, attachment), answered)
 
-        self._outbox.put_nowait(send)
+        self._queue(connection, send)
 
     def cut(self, session: str, why: str) -> None:
         connection = self._by_session.get(session)
@@ -94,7 +99,7 @@ class Sockets:
         async def close() -> None:
             self.engine.close(connection, why)
 
-        self._outbox.put_nowait(close)  # after what was emitted before
+        self._queue(connection, close)  # after what was emitted before
 
     def replace(self, session: str) -> None:
         if self._dismiss(session, "replaced", event="replaced"):
@@ -115,8 +120,18 @@ class Sockets:
             await self._server.disconnect(session, self._namespace)
             self.engine.close(connection, why)
 
-        self._outbox.put_nowait(send)  # after what was emitted before
+        self._queue(connection, send)  # after what was emitted before
         return True
+
+    def _lane(self, connection: Connection, login: Login) -> Lane | None:
+        """None: what this client is sent goes the libraries' way, as long as some of it still does."""
+        if login.lane is None and LANE.taken:
+            login.lane = self._server.lane(login.id, connection.line)
+        return None if connection.queued else login.lane
+
+    def _queue(self, connection: Connection, send: Callable[[], Awaitable[None]]) -> None:
+        connection.queued += 1
+        self._outbox.put_nowait((connection, send))
 
     def hold(self, connection: Connection) -> None:
         """It is closed soon: what it would still be sent, the user's next session gets."""
@@ -208,6 +223,8 @@ class Sockets:
         login, connection.session = connection.session, None
         if login.expiry is not None:
             login.expiry.cancel()
+        if login.lane is not None:
+            login.lane.close()
         self.engine.logged_out(connection)
         self._sessions.close(session, time.monotonic())
 

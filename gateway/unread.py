@@ -25,10 +25,16 @@ class Unread(asyncio.Queue[Any]):
         self._messages = 0
         self._other_characters = 0
         self._taken = 0
+        self.waits = False
+        """Who takes from it has nothing in hand, and nothing is there: on a WebSocket, all has been written."""
 
     async def get(self) -> Any:
         self._taken = 0
-        return await super().get()
+        self.waits = self.empty()
+        try:
+            return await super().get()
+        finally:
+            self.waits = False
 
     def get_nowait(self) -> Any:
         """engine.io calls it until it raises `QueueEmpty`: at the end, or here when so many were taken since `get`."""
@@ -43,6 +49,7 @@ class Unread(asyncio.Queue[Any]):
 
     def _put(self, item: Any) -> None:
         super()._put(item)
+        self.waits = False
         self._count(item, 1)
 
     def _get(self) -> Any:

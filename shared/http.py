@@ -14,8 +14,9 @@ from typing import Any
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from shared.patience import Door, PatientHttp, PatientWebSocket
+from shared.patience import Door, PatientHttp
 from shared.settings import ListenAddress
+from shared.straight import StraightWebSocket
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -102,7 +103,7 @@ async def serve(
         access_log=False,
         server_header=False,
         http=functools.partial(PatientHttp, door=Door(connections)),  # type: ignore[arg-type]  # called as the class is
-        ws=PatientWebSocket,
+        ws=StraightWebSocket,
         ws_max_size=frame_bytes,
         ws_ping_interval=None,  # engine.io pings already
         ws_per_message_deflate=False,  # 45 KiB a connection, 75 us a message

@@ -40,7 +40,9 @@ async def test_a_client_that_logs_in_is_announced_and_closed_when_it_leaves() ->
 
 
 async def test_messages_arrive_in_order_and_each_callback_is_an_outcome() -> None:
-    async with in_process() as gateway:
+    # So long that a slow machine does not have the client cut: its messages would wait for a dispatcher.
+    patient = {"gateway_ping_interval_seconds": 20, "gateway_ping_timeout_seconds": 20}
+    async with in_process(gateway_confirm_timeout_seconds=60, **patient) as gateway:
         alice = client()
         await alice.connect(gateway.url, token("alice"))
         await alice.online()

@@ -179,7 +179,7 @@ class Services:
     ) -> Service:
         name = f"{kind}-{len(self.running)}"
         log = self.folder / f"{name}.log"
-        kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV")
+        kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "RESTANTE_LANES")
         inherited = {key: os.environ[key] for key in kept if key in os.environ}
         with log.open("wb") as output:
             process = subprocess.Popen(
