@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -70,6 +71,7 @@ def say(line: str) -> None:
 def main(argv: list[str] | None = None) -> int:
     asked = arguments(argv)
     raise_limit()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it too ends what was started
     began, load = datetime.now(UTC), os.getloadavg()[0]
     (web_mqtt_port,) = free(1)
     with tempfile.TemporaryDirectory(prefix="restante-bench-") as name:
