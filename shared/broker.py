@@ -22,6 +22,7 @@ from shared.decoding import read_whatever_comes
 from shared.moved import send_whatever_came
 from shared.settings import BadSecretFile, BrokerSettings, broker_urls_now
 from shared.sieve import Sieve, sift
+from shared.topology import name_every_user
 
 HEARTBEAT_SECONDS = 6
 """Where the URL names none. The libraries' own default, 60, lets a frozen peer live for three minutes."""
@@ -85,6 +86,7 @@ async def connect(
     """
     read_whatever_comes()
     send_whatever_came()
+    name_every_user()
     reasons: list[str] = []
     try:
         secrets = broker_urls_now(settings)

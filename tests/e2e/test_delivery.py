@@ -65,6 +65,20 @@ async def test_a_message_for_a_user_who_never_connected_waits(
     await phone.received(["m1"])
 
 
+async def test_a_user_id_may_have_every_character_that_the_contract_allows(
+    gateway: Service, publisher: Publisher, device: Device, alice: str
+) -> None:
+    odd = f"aZ09._:@+|=~-{alice}"
+    await publisher.publish(odd, "welcome", id="m1")
+    await publisher.waits(odd, 1)
+
+    phone = device("phone", odd)
+    await phone.connect(gateway.url, token(odd))
+
+    await phone.received(["m1"])
+    await publisher.waits(odd, 0)
+
+
 async def test_a_thousand_messages_in_a_burst_wait_for_one_new_user(
     gateway: Service, publisher: Publisher, device: Device, alice: str, history: History
 ) -> None:

@@ -12,6 +12,7 @@ from aiormq.exceptions import ChannelInvalidStateError
 from yarl import URL
 
 from shared.names import DEAD_LETTERS, MESSAGES, RECEIPTS, user_queue
+from shared.topology import name_every_user
 from tests.support.history import Attempted, Buried, Held, History
 from tests.support.until import STEP_SECONDS, until
 
@@ -33,6 +34,7 @@ class Publisher:
     _opened: int = 0
 
     async def __aenter__(self) -> Self:
+        name_every_user()
         await self._open()
         return self
 
