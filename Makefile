@@ -1,7 +1,7 @@
 # What a developer types. Everything it makes is in .venv (the environment), .run (brokers, logs, secrets) and, for
 # containers, deploy/.env and Docker's volume.
 .DEFAULT_GOAL := help
-.PHONY: help run up upgrade down test test-containers check lock bench bench-rollout simulate explore chaos chaos-long clean
+.PHONY: help run up upgrade down test test-containers check lock bench bench-rollout simulate explore chaos chaos-long soak planted clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -48,11 +48,17 @@ chaos: .venv/.dev ## Break a running system for three minutes, and judge (ARGS="
 chaos-long: .venv/.dev ## The same for four hours
 	@exec $(BIN)/python -m tests.chaos --seconds 14400 $(ARGS)
 
+soak: .venv/.dev ## Load with churn for 30 minutes: memory flat, nothing left over (ARGS="--seconds 60")
+	@exec $(BIN)/python -m tests.chaos.soak $(ARGS)
+
+planted: .venv/.dev ## Put faults into the code, one at a time: the simulation and chaos must find each
+	@exec $(BIN)/python -m tests.chaos.planted $(ARGS)
+
 bench-rollout: .venv/.dev ## Join, leave, drain and roll out services under load: time, losses, latency
 	@exec $(BIN)/python -m tests.bench.rollout $(ARGS)
 
-bench: .venv/.dev ## Measure throughput and latency of the pair on this machine
-	@exec $(BIN)/python -m tests.bench $(ARGS)
+bench: .venv/.dev ## Measure restante beside Node and Web MQTT: tables, JSON and a picture in .run/bench (ARGS="--runs 3")
+	@exec $(BIN)/python -m tests.bench.suite $(ARGS)
 
 # --no-emit-index-url and the options after it: a lock names packages and hashes, never where they come from.
 LOCK := UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
