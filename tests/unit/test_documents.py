@@ -45,3 +45,8 @@ def test_the_promises_of_the_readme_name_tests() -> None:
     assert rows
     for row in rows:
         assert NAMED_TEST.search(row) or "the same" in row, f"no test holds: {row}"
+
+
+@pytest.mark.parametrize("snippet", sorted((ROOT / "tests/e2e/snippets").glob("publish_*")), ids=lambda path: path.name)
+def test_the_readme_shows_the_publishers_that_are_tried(snippet: Path) -> None:
+    assert snippet.read_text(encoding="utf-8").strip() in (ROOT / "README.md").read_text(encoding="utf-8")
