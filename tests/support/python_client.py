@@ -80,7 +80,7 @@ class PythonClient(Client):
     async def end(self) -> None:
         sio, self._sio = self._sio, None
         if sio is not None:
-            await sio.shutdown()
+            await _shut_down(sio)
         if self._http is not None:
             await self._http.close()
         for futures in self._kept.values():
@@ -119,3 +119,14 @@ class PythonClient(Client):
 
     async def _count_replaced(self, *_: Json) -> None:
         self.replaced += 1
+
+
+async def _shut_down(sio: Any) -> None:
+    """For good. By itself the library connects again if its connection is lost just then, with a session of its own."""
+    sio.reconnection = False
+    while True:
+        await asyncio.sleep(0)  # a reconnection forgets with its first step that it was told to end
+        await sio.shutdown()
+        coming_back = sio._reconnect_task  # there is no other way to know
+        if not sio.connected and (coming_back is None or coming_back.done()):
+            return
