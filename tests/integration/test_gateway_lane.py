@@ -5,6 +5,7 @@ import itertools
 import re
 from typing import Any
 
+import aiohttp
 import pytest
 import socketio
 from websockets.asyncio.client import ClientConnection
@@ -140,8 +141,11 @@ async def test_the_order_is_kept_where_both_ways_are_used() -> None:
 
 
 async def test_a_stream_of_messages_is_whole_and_in_order_across_an_upgrade_from_polling() -> None:
-    async with in_process(gateway_transports=("websocket", "polling"), **PATIENT) as gateway:
-        sio = socketio.AsyncClient(reconnection=False)
+    async with (
+        in_process(gateway_transports=("websocket", "polling"), **PATIENT) as gateway,
+        aiohttp.ClientSession() as http,
+    ):
+        sio = socketio.AsyncClient(reconnection=False, http_session=http)
         got: list[str] = []
         upgraded_after: list[int] = []
 

@@ -530,8 +530,8 @@ async def test_another_origin_is_refused_unless_it_is_set() -> None:
 async def test_polling_works_where_it_is_set_and_only_there() -> None:
     async with in_process() as gateway, aiohttp.ClientSession() as http:
         assert (await http.get(f"{gateway.url}/socket.io/?EIO=4&transport=polling")).status == 400
-    async with in_process(gateway_transports=("websocket", "polling")) as gateway:
-        sio = socketio.AsyncClient(reconnection=False)
+    async with in_process(gateway_transports=("websocket", "polling")) as gateway, aiohttp.ClientSession() as http:
+        sio = socketio.AsyncClient(reconnection=False, http_session=http)
         got: list[Any] = []
         gone = asyncio.Event()
         sio.on("message", got.append)
@@ -548,8 +548,8 @@ async def test_polling_works_where_it_is_set_and_only_there() -> None:
 
 
 async def test_an_upgrade_from_polling_to_websocket_works() -> None:
-    async with in_process(gateway_transports=("websocket", "polling")) as gateway:
-        sio = socketio.AsyncClient(reconnection=False)
+    async with in_process(gateway_transports=("websocket", "polling")) as gateway, aiohttp.ClientSession() as http:
+        sio = socketio.AsyncClient(reconnection=False, http_session=http)
         got: list[Any] = []
         sio.on("message", got.append)
         await sio.connect(gateway.url, auth={"token": token("alice")})
