@@ -18,6 +18,8 @@ from deploy.local.rabbitmq import Management, NoBroker
 
 _numbers = count(1)
 _found = pytest.StashKey[str]()
+_USING = {"broker", "rabbit"}
+"""`rabbit` asks for the broker only when it is called, and is held to what it does beside it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +29,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=Kind.AUTO.value,
         help="which RabbitMQ the tests use: BROKER_URL, a container, an installed server (default: the first there is)",
     )
+    parser.addoption(
+        "--only-with-broker",
+        action="store_true",
+        help="leave out what does not use it: the second of two runs against two versions needs no more",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--only-with-broker"):
+        use_it = [not _USING.isdisjoint(getattr(item, "fixturenames", ())) for item in items]
+        config.hook.pytest_deselected(items=[item for item, uses in zip(items, use_it, strict=True) if not uses])
+        items[:] = [item for item, uses in zip(items, use_it, strict=True) if uses]
 
 
 @pytest.fixture(scope="session")
