@@ -15,7 +15,7 @@ from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
 from pamqp.commands import Basic
 
 from shared.alarm import Alarm
-from shared.broker import BrokerAway
+from shared.broker import BrokerAway, cancellations
 
 IN_FLIGHT = 500
 """aiormq looks through all that are unconfirmed at each confirm for several."""
@@ -87,6 +87,7 @@ class ConfirmedPublisher:
         confirmed message that is not mandatory may have reached no queue. An alarm stops the clock for who is
         patient; for who is not, `Blocked` is raised as soon as there is one.
         """
+        before = cancellations()
         message_id = properties.message_id
         if properties.headers and len(_marshalled(properties)) > self._channel.max_content_size - _HEADER_FRAME_BYTES:
             raise Unsendable("the properties do not fit into one frame")  # the broker would end the connection
@@ -109,8 +110,7 @@ class ConfirmedPublisher:
         except DeliveryError as err:
             raise Nacked(f"the broker refused a message to {exchange!r}") from err
         except asyncio.CancelledError as err:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            if cancellations() > before:
                 raise
             raise BrokerAway("the channel was closed") from err  # which is how aiormq puts it
         except (AMQPError, ChannelInvalidStateError, ConnectionError) as err:
