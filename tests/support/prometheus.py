@@ -66,6 +66,13 @@ class Prometheus:
         found: list[dict[str, Any]] = json.loads(answer)["data"]["result"]
         return found
 
+    async def history(self, expression: str, began: float, ended: float, step_seconds: float) -> list[dict[str, Any]]:
+        """Its answers between two moments (seconds since 1970), one for each step."""
+        asked = {"query": expression, "start": str(began), "end": str(ended), "step": f"{step_seconds:g}s"}
+        answer = await asyncio.to_thread(_get, f"{self.url}/api/v1/query_range?{urllib.parse.urlencode(asked)}")
+        found: list[dict[str, Any]] = json.loads(answer)["data"]["result"]
+        return found
+
     async def told(self, expression: str, wanted: float, seconds: float = 60.0) -> None:
         """Returns once the first value of the answer is so: what was collected is a second old. Raises `TooLate`."""
         deadline = asyncio.get_running_loop().time() + seconds
