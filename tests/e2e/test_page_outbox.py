@@ -14,6 +14,8 @@ from tests.support.until import until
 
 pytestmark = pytest.mark.usefixtures("node")
 
+MINUTE_SECONDS = 60.0
+
 
 async def test_what_was_sent_while_the_server_was_away_survives_a_reload_and_arrives_once_in_order(
     gateway: Service, publisher: Publisher, alice: str, bob: str, tmp_path: Path
@@ -42,6 +44,38 @@ async def test_what_was_sent_while_the_server_was_away_survives_a_reload_and_arr
         await page.says("outbox", ids=[])
         await publisher.waits(bob, 0)
     assert "order" not in (tmp_path / "storage").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_server_that_is_gone_for_a_minute_loses_and_repeats_nothing_either_way(
+    gateway: Service, publisher: Publisher, alice: str, bob: str
+) -> None:
+    port, ids = free_port(), [f"m{number}" for number in range(20)]
+    async with (
+        NodePage(f"http://127.0.0.1:{port}", alice, [token(alice, send="*")]) as page,
+        NodePage(gateway.url, bob, [token(bob)]) as other,
+    ):
+        await other.open()
+        async with Balancer([gateway.port], port):
+            await page.open()
+            await page.says("state", state="online")
+            await publisher.publish(alice, "before", id="before")
+            await page.says("handled", id="before")
+        gone = asyncio.get_running_loop().time()
+        await page.says("state", state="offline")
+        await publisher.burst(alice, ids)
+        await page.tell("send", to=bob, data=1, options={"id": "letter"})
+
+        await asyncio.sleep(gone + MINUTE_SECONDS - asyncio.get_running_loop().time())  # which is what is tried here
+        assert page.ids("handled") == ["before"]
+        async with Balancer([gateway.port], port):
+            await page.says("handled", id=ids[-1])
+            await other.says("handled", id=f"{alice}/letter")
+            await publisher.waits(alice, 0)
+
+        assert page.ids("began") == ["before", *ids]
+        assert other.ids("began") == [f"{alice}/letter"]
 
 
 async def test_two_pages_that_find_one_outbox_send_it_once_in_effect(
