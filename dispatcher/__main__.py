@@ -6,7 +6,7 @@ import sys
 
 from dispatcher.app import run
 from dispatcher.settings import Settings
-from shared import log
+from shared import lanes, log
 from shared.http import CannotListen
 from shared.settings import help_text, load
 
@@ -21,6 +21,7 @@ def main() -> int:
         return 0
     settings = load(Settings)
     log.configure(settings.log_level, settings.log_format)
+    lanes.choose()
     gc.freeze()  # all that the modules hold: a full collection need not look through that again and again
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

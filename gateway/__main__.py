@@ -6,7 +6,7 @@ import sys
 from gateway.app import run
 from gateway.keys import KeysAway
 from gateway.settings import GatewaySettings
-from shared import log
+from shared import lanes, log
 from shared.http import CannotListen
 from shared.settings import EXIT_BAD_SETTING, help_text, load
 
@@ -25,6 +25,7 @@ def main() -> int:
         return 2
     settings = load(GatewaySettings)
     log.configure(settings.log_level, settings.log_format)
+    lanes.choose()
     code = 0
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

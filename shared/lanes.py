@@ -17,10 +17,20 @@ PLAIN = "RESTANTE_LANES"
 _log = log.get(__name__)
 
 
+_LANES: "list[FastLane]" = []
+
+
+def choose() -> None:
+    """Decides for every lane now, at the start: it reads files, and later there may be none left to open."""
+    for lane in _LANES:
+        lane.taken  # noqa: B018 -- it remembers
+
+
 class FastLane:
     """`proven` says how the version of each package has to begin; `intact` looks at what no version tells."""
 
     def __init__(self, what: str, proven: Mapping[str, str], intact: Callable[[], bool] = lambda: True) -> None:
+        _LANES.append(self)
         self._what = what
         self._proven = proven
         self._intact = intact
