@@ -30,7 +30,9 @@ async def sample(stage: Stage) -> Sample:
 
 async def _broker(stage: Stage) -> dict[str, float]:
     overview: Any = await stage.manage("GET", "/api/overview?columns=object_totals")
-    nodes: Any = await stage.manage("GET", "/api/nodes?columns=mem_used,proc_used")
+    nodes: Any = []
+    while not (nodes and "mem_used" in nodes[0]):  # RabbitMQ 3.10 has no figures in its first seconds
+        nodes = await stage.manage("GET", "/api/nodes?columns=mem_used,proc_used")
     queues: Any = await stage.manage("GET", f"/api/queues/{VHOST}?columns=name,exclusive")
     totals = overview["object_totals"]
     exclusive = sum(bool(queue["exclusive"]) for queue in queues)
