@@ -84,10 +84,16 @@ async def test_the_fullest_queue_is_listed_first_and_no_other_program_s(street: 
         await channel.queue_declare("orders", durable=True)
 
     await street.with_channel(act)
-    rows = await street.listed(lambda rows: rows["bob"]["ready"] == 3 and rows["alice"]["ready"] == 1)
+    # RabbitMQ's management fills its figures in one by one, some seconds after the queue is there.
+    rows = await street.listed(
+        lambda rows: (
+            (rows["bob"]["ready"], rows["alice"]["ready"]) == (3, 1)
+            and (rows["carol"]["unacked"], rows["carol"]["consumers"]) == (0, 0)
+        )
+    )
 
     assert list(rows) == ["bob", "alice", "carol"]
-    assert (rows["carol"]["unacked"], rows["carol"]["consumers"], rows["carol"]["type"]) == (0, 0, "classic")
+    assert rows["carol"]["type"] == "classic"
     assert "3 queues, 4 messages." in (await street.restante()).err
 
 
