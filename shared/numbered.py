@@ -147,8 +147,14 @@ class Listener:
 
     def hear(self, body: bytes, properties: Basic.Properties) -> bytes | None:
         """The same for one that did not come by way of aiormq."""
-        at, of, piece = piece_of(body, properties)
-        name, _, number = (properties.message_id or "").rpartition(".")
+        return self._hear(properties.message_id, *piece_of(body, properties))
+
+    def hear_whole(self, body: bytes, message_id: str | None) -> bytes | None:
+        """The same for one that has no headers, so that it came by no side door."""
+        return self._hear(message_id, 0, len(body), body)
+
+    def _hear(self, message_id: str | None, at: int, of: int, piece: bytes) -> bytes | None:
+        name, _, number = (message_id or "").rpartition(".")
         if not (name and number.isascii() and number.isdigit()):
             return piece
         speaker = self._speakers.pop(name, None) or _Known()

@@ -1,13 +1,15 @@
 """Publishing that tells what became of a message: held by the broker, or why not.
 
-Publications are written in the order of the calls, many of them under way at once. aiormq finds out what was
-returned by `message_id` alone, and gives one to a message without (`shared/moved.py` says what that means),
-so two with one id are never under way together on a channel.
+Publications are written in the order of the calls, many of them under way at once: past the library where the
+connection is sifted (`shared/posting.py`), else by way of aiormq; it makes no difference to anybody else. What was
+returned is found out by `message_id` alone, so a message without is given one (`shared/moved.py` says what that
+means), and two with one id are never under way together on a channel.
 """
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, cast
+import secrets
+from dataclasses import dataclass
+from typing import cast
 
 from aiormq import Channel
 from aiormq.abc import AbstractChannel
@@ -15,7 +17,10 @@ from aiormq.exceptions import AMQPError, ChannelInvalidStateError, DeliveryError
 from pamqp.commands import Basic
 
 from shared.alarm import Alarm
-from shared.broker import BrokerAway, cancellations
+from shared.broker import BrokerAway, cancellations, socket_of
+from shared.confirms import Fate, Told
+from shared.posting import Posting
+from shared.publication import marshalled
 
 IN_FLIGHT = 500
 """aiormq looks through all that are unconfirmed at each confirm for several."""
@@ -51,6 +56,18 @@ class Unsendable(PublishFailed):
     """AMQP cannot express these properties; nothing was sent."""
 
 
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    told: Told
+    deadline: float
+    patient: bool
+    given_up: PublishFailed | None = None
+
+    def give_up(self, why: PublishFailed) -> None:
+        self.given_up = why
+        self.told.cancel()
+
+
 class ConfirmedPublisher:
     """For one channel in confirm mode, which must be used for nothing else. `alarm` is that of its connection."""
 
@@ -63,13 +80,17 @@ class ConfirmedPublisher:
         alarm: Alarm | None = None,
     ) -> None:
         self._channel = cast("Channel", channel)  # its abstract class lacks `wait`
+        self._in_flight = in_flight
         self._timeout_seconds = timeout_seconds
         self._alarm = alarm or Alarm()
         self._alarm.listen(self._alarm_changed)
-        self._waiting: dict[asyncio.Timeout, bool] = {}  # whether it is patient
+        self._under_way: dict[str, _UnderWay] = {}  # by message_id, those whose time is up first first
+        self._clock: asyncio.TimerHandle | None = None
         self._line = asyncio.Lock()
-        self._free = asyncio.Semaphore(in_flight)
-        self._under_way: dict[str, asyncio.Event] = {}
+        self._in_line = 0
+        self._moved = asyncio.Event()  # for the first in the line
+        socket = socket_of(channel)
+        self._posting = Posting(self._channel, *socket, self._moved.set) if socket else None
 
     async def publish(
         self,
@@ -88,84 +109,109 @@ class ConfirmedPublisher:
         patient; for who is not, `Blocked` is raised as soon as there is one.
         """
         before = cancellations()
-        message_id = properties.message_id
-        if properties.headers and len(_marshalled(properties)) > self._channel.max_content_size - _HEADER_FRAME_BYTES:
-            raise Unsendable("the properties do not fit into one frame")  # the broker would end the connection
-        done = await self._turn(message_id, patient=patient)
-        # From here to aiormq's own queue nothing suspends, so leaving the line does not cost the order.
+        message_id = properties.message_id = properties.message_id or secrets.token_hex(16)
+        this: _UnderWay | None = None
         try:
-            await self._confirmed(
-                self._channel.basic_publish(
-                    body,
-                    exchange=exchange,
-                    routing_key=routing_key,
-                    properties=properties,
-                    mandatory=mandatory,
-                    wait=False,
-                ),
-                patient=patient,
-            )
-        except PublishError as err:
-            raise Returned(f"no queue is bound to {exchange!r} for {routing_key!r}") from err
-        except DeliveryError as err:
-            raise Nacked(f"the broker refused a message to {exchange!r}") from err
+            packed = marshalled(properties)
+            if len(packed) > self._channel.max_content_size - _HEADER_FRAME_BYTES:  # it would end the connection
+                raise Unsendable("the properties do not fit into one frame")
+            if self._in_line or not self._may_go(message_id):
+                await self._turn(message_id, patient=patient)
+            # From here until it is under way nothing suspends, so leaving the line does not cost the order.
+            if self._posting is not None:
+                told = self._posting.post(
+                    body, message_id, packed, exchange=exchange, routing_key=routing_key, mandatory=mandatory
+                )
+            else:
+                told = asyncio.ensure_future(
+                    self._by_the_library(body, properties, exchange, routing_key, mandatory=mandatory)
+                )
+            this = self._watched(told, patient=patient)
+            self._under_way[message_id] = this
+            fate = await told
         except asyncio.CancelledError as err:
             if cancellations() > before:
                 raise
+            if this is not None and this.given_up is not None:
+                raise this.given_up from err
             raise BrokerAway("the channel was closed") from err  # which is how aiormq puts it
         except (AMQPError, ChannelInvalidStateError, ConnectionError) as err:
             raise BrokerAway(f"while publishing to {exchange!r}: {str(err) or type(err).__name__}") from err
         except (TypeError, ValueError, OverflowError) as err:
             raise Unsendable(str(err)) from err
         finally:
-            if message_id:
+            if this is not None and self._under_way.get(message_id) is this:
                 del self._under_way[message_id]
-                done.set()
-            self._free.release()
+            self._moved.set()
+        match fate:
+            case Fate.RETURNED:
+                raise Returned(f"no queue is bound to {exchange!r} for {routing_key!r}")
+            case Fate.REFUSED:
+                raise Nacked(f"the broker refused a message to {exchange!r}")
+            case Fate.HELD:
+                pass
 
-    async def _turn(self, message_id: str | None, *, patient: bool) -> asyncio.Event:
-        """Returns when it may be written, in the order of the calls; what to set once it is no longer under way."""
-        async with self._line:
-            while message_id and (other := self._under_way.get(message_id)) is not None:
-                await other.wait()
-            if patient:
-                await self._alarm.over()  # rather than fill a socket that nobody reads
-            await self._free.acquire()
-            if self._alarm.on and not patient:
-                self._free.release()
-                raise Blocked(f"the broker takes nothing: {self._alarm.reason}")
-            done = asyncio.Event()
-            if message_id:
-                self._under_way[message_id] = done
-            return done
-
-    async def _confirmed(self, publishing: Coroutine[Any, Any, object], *, patient: bool) -> None:
-        limit = asyncio.timeout(self._timeout_seconds)
+    async def _by_the_library(
+        self, body: bytes, properties: Basic.Properties, exchange: str, routing_key: str, *, mandatory: bool
+    ) -> Fate:
         try:
-            async with limit:
-                self._waiting[limit] = patient
-                await publishing
-        except TimeoutError as err:
-            if limit not in self._waiting:
-                raise Blocked("the broker takes nothing more") from err
-            raise Unanswered(f"no confirm within {self._timeout_seconds} s") from err
+            await self._channel.basic_publish(
+                body, exchange=exchange, routing_key=routing_key, properties=properties, mandatory=mandatory, wait=False
+            )
+        except PublishError:
+            return Fate.RETURNED
+        except DeliveryError:
+            return Fate.REFUSED
+        return Fate.HELD
+
+    def _may_go(self, message_id: str) -> bool:
+        return not (
+            self._alarm.on  # rather than fill a socket that nobody reads
+            or message_id in self._under_way
+            or len(self._under_way) >= self._in_flight
+            or (self._posting is not None and self._posting.full)
+        )
+
+    async def _turn(self, message_id: str, *, patient: bool) -> None:
+        """Returns when it may be written, in the order of the calls."""
+        self._in_line += 1
+        try:
+            async with self._line:
+                while not self._may_go(message_id):
+                    if self._alarm.on and not patient:
+                        raise Blocked(f"the broker takes nothing: {self._alarm.reason}")
+                    self._moved.clear()
+                    await self._moved.wait()
         finally:
-            self._waiting.pop(limit, None)
+            self._in_line -= 1
+
+    def _watched(self, told: Told, *, patient: bool) -> _UnderWay:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_seconds
+        if self._clock is None:
+            self._clock = loop.call_at(deadline, self._look)
+        return _UnderWay(told, deadline, patient)
+
+    def _look(self) -> None:
+        """Gives up whose time is up. During an alarm it is nobody's: the clock is stopped."""
+        self._clock = None
+        loop = asyncio.get_running_loop()
+        for message_id, this in list(self._under_way.items()):
+            if self._alarm.on:
+                return
+            if this.deadline > loop.time():
+                self._clock = loop.call_at(this.deadline, self._look)
+                return
+            del self._under_way[message_id]
+            this.give_up(Unanswered(f"no confirm within {self._timeout_seconds} s"))
 
     def _alarm_changed(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for limit, patient in list(self._waiting.items()):
-            if limit.expired():
-                continue
-            if patient:
-                limit.reschedule(None if self._alarm.on else now + self._timeout_seconds)
-            elif self._alarm.on:
-                del self._waiting[limit]
-                limit.reschedule(now)
-
-
-def _marshalled(properties: Basic.Properties) -> bytes:
-    try:
-        return properties.marshal()
-    except (TypeError, ValueError, OverflowError) as err:
-        raise Unsendable(str(err)) from err
+        self._moved.set()
+        deadline = asyncio.get_running_loop().time() + self._timeout_seconds
+        for message_id, this in list(self._under_way.items()):
+            this.deadline = deadline
+            if self._alarm.on and not this.patient:
+                del self._under_way[message_id]
+                this.give_up(Blocked("the broker takes nothing more"))
+        if self._clock is None:
+            self._look()

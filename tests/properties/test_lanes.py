@@ -2,8 +2,9 @@
 
 import asyncio
 from datetime import UTC, datetime
-from itertools import cycle
+from itertools import combinations
 
+import pytest
 from aiormq.abc import ChannelFrame
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,13 +17,17 @@ from pamqp.heartbeat import Heartbeat
 from dispatcher.original import Original, read
 from dispatcher.settle import Flusher, Settlements
 from shared.decoding import read_whatever_comes
+from shared.names import user_queue
 from shared.sieve import Sieve
+from shared.topology import name_every_user
+from tests.support.streams import fed
 
 CLAIMED = (1, 2)
 DELIVER = Basic.Deliver("user.alice", 1, False, "messages", "alice")
 Taken = tuple[int, str, int, bool, bytes, bytes]
 
 read_whatever_comes()
+name_every_user()
 
 # How long it takes to think up frames says how busy the machine is, and nothing else.
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -118,15 +123,25 @@ def test_the_sieve_takes_every_delivery_of_its_channels_and_passes_on_all_else_w
     for channel in CLAIMED:
         sieve.claim(channel, lambda *what, channel=channel: taken.append((channel, *what)))
 
-    at = 0
-    for size in cycle(sizes):
-        sieve.feed(sent[at : at + size])
-        at += size
-        if at >= len(sent):
-            break
+    fed(sieve.feed, sent, sizes)
 
     assert taken == expected
     assert bytes(passed) == passed_on
+
+
+@pytest.mark.parametrize("first", list(combinations(range(6), 3)))
+def test_frames_of_equal_size_on_another_channel_are_not_taken_for_a_deliverys_own(first: tuple[int, ...]) -> None:
+    taken: list[tuple[int, bytes]] = []
+    sieve = Sieve(lambda _: None)
+    lines = {}
+    for channel in CLAIMED:
+        sieve.claim(channel, lambda *what, channel=channel: taken.append((channel, what[-1])))
+        parts = DELIVER, ContentHeader(0, 1, Basic.Properties()), ContentBody(b"%d" % channel)
+        lines[channel] = [frame.marshal(part, channel) for part in parts]
+
+    sieve.feed(b"".join(lines[CLAIMED[n not in first]].pop(0) for n in range(6)))
+
+    assert sorted(taken) == [(1, b"1"), (2, b"2")]
 
 
 def test_the_library_is_told_that_a_broker_lives_which_sends_nothing_but_deliveries() -> None:
@@ -276,26 +291,37 @@ def _settlements(flusher: Flusher, channel: _Channel) -> Settlements:
     return settlements
 
 
+_acks = st.builds(Basic.Ack, st.integers(1, 2**63 - 1))
+_nacks = st.builds(Basic.Nack, st.integers(1, 2**63 - 1), requeue=st.just(True))
+_queues = st.from_regex(r"[A-Za-z0-9._:@+|=~-]{1,128}", fullmatch=True).map(user_queue)
+_consumes = _queues.map(lambda queue: Basic.Consume(queue=queue, consumer_tag=queue, nowait=True))
+
+
 @unhurried
-@given(st.lists(st.tuples(st.integers(1, 2), st.booleans(), st.integers(1, 2**63 - 1)), min_size=1, max_size=20))
-def test_acks_and_nacks_are_the_librarys_frames_each_channels_in_order(settled: list[tuple[int, bool, int]]) -> None:
+@given(st.lists(st.tuples(st.integers(1, 2), _acks | _nacks | _consumes), min_size=1, max_size=20))
+def test_what_needs_no_answer_is_the_librarys_frames_each_channels_in_order(
+    said: list[tuple[int, Basic.Ack | Basic.Nack | Basic.Consume]],
+) -> None:
     async def written() -> bytes:
         connection, flusher = _Connection(), Flusher()
         of = {number: _settlements(flusher, _Channel(number, connection)) for number in (1, 2)}
-        for number, good, tag in settled:
-            (of[number].ack if good else of[number].nack)(tag)
+        for number, one in said:
+            match one:
+                case Basic.Ack():
+                    of[number].ack(one.delivery_tag)
+                case Basic.Nack():
+                    of[number].nack(one.delivery_tag)
+                case _:
+                    of[number].consume(one.queue, one.consumer_tag)
         flushing = asyncio.create_task(flusher.run())
         payload = (await connection.write_queue.get()).payload
         flushing.cancel()
         assert connection.write_queue.empty()
         return payload
 
-    first = settled[0][0]
-    in_order = [s for s in settled if s[0] == first] + [s for s in settled if s[0] != first]
-    assert asyncio.run(written()) == b"".join(
-        frame.marshal(Basic.Ack(tag) if good else Basic.Nack(tag, requeue=True), number)
-        for number, good, tag in in_order
-    )
+    first = said[0][0]
+    in_order = [s for s in said if s[0] == first] + [s for s in said if s[0] != first]
+    assert asyncio.run(written()) == b"".join(frame.marshal(one, number) for number, one in in_order)
 
 
 async def test_what_waits_for_room_is_dropped_when_its_channel_is_closed_meanwhile() -> None:

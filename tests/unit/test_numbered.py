@@ -44,6 +44,20 @@ def test_who_speaks_without_numbers_is_always_heard() -> None:
     ] * 5
 
 
+def test_what_has_no_headers_counts_among_all_else_of_its_speaker() -> None:
+    listener = Listener()
+
+    heard = [
+        listener.hear_whole(b"a", "gateway.ab.1"),
+        listener.heard(said("gateway.ab.1", b"a")),
+        listener.heard(piece("gateway.ab.2", b"bc", 0, 2)),
+        listener.hear_whole(b"bc", "gateway.ab.2"),
+        listener.hear_whole(b"d", None),
+    ]
+
+    assert heard == [b"a", None, b"bc", None, b"d"]
+
+
 def test_pieces_make_a_whole_that_is_heard_once_however_often_they_are_said() -> None:
     listener = Listener()
 
