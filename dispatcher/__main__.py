@@ -4,6 +4,9 @@ import asyncio
 import gc
 import sys
 
+from shared import unused  # noqa: F401 -- before the others: it keeps them small
+
+# isort: split
 from dispatcher.app import run
 from dispatcher.settings import Settings
 from shared import lanes, log
@@ -16,9 +19,13 @@ Reads the queues of connected users, forwards to gateways, and acks the broker o
 
 
 def main() -> int:
+    """The exit code: 0 after a drain, 1 when it cannot listen, 2 for arguments, 3 for a wrong setting."""
     if {"-h", "--help"} & set(sys.argv[1:]):
         sys.stdout.write(help_text(Settings, _INTRO) + "\n")
         return 0
+    if sys.argv[1:]:
+        sys.stderr.write("python -m dispatcher takes no arguments but --help: it is configured by the environment\n")
+        return 2
     settings = load(Settings)
     log.configure(settings.log_level, settings.log_format)
     lanes.choose()

@@ -8,9 +8,10 @@ from aiormq.abc import AbstractChannel, AbstractConnection
 
 from dispatcher.metrics import Metrics
 from shared import log
-from shared.broker import BrokerAway, Mismatch, Refused, calling
+from shared.broker import BrokerAway, Mismatch, Missing, Refused, calling
 from shared.names import user_queue
 from shared.settings import QueueType
+from shared.sparing import Sparing
 from shared.topology import bind_user, declare_all, declare_census, declare_user
 
 CHANNELS = 4
@@ -41,24 +42,40 @@ class Admin:
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
         self._mismatched: set[str] = set()
         self._repair = asyncio.Lock()
+        self._begun = self._done = 0  # how often the topology was declared, and the last time that came to an end
+        self._unmended = ""  # why the last `mend` came to nothing
+        self._sparing = Sparing()
 
     def declare(self, user: str, done: Callable[[str], None]) -> None:
         """Not bound yet. Calls `done(user)`, also when the queue exists with other arguments."""
         self._jobs.put_nowait(_Job(user, declare=True, bind=False, done=done))
 
     def bind(self, user: str, done: Callable[[str], None]) -> None:
+        """Calls `done(user)`, also when the queue has been deleted: nobody makes it anew until it is needed."""
         self._jobs.put_nowait(_Job(user, declare=False, bind=True, done=done))
 
     async def prepare(self) -> None:
         """Declare the topology, again where something was deleted. Raises `BrokerAway` if it cannot be had."""
-        async with self._repair:
-            try:
-                with calling("declaring exchanges and queues"):
-                    channel = await self._channel()
-                    await declare_all(channel, self._queue_type)
-                    await channel.close()
-            except Refused as err:
-                raise BrokerAway(f"{err} (delete it once it is empty, or choose BROKER_QUEUE_TYPE as it was)") from err
+        try:
+            await self._declare_all()
+        except Mismatch as err:
+            raise BrokerAway(f"{err} (delete it once it is empty, or choose BROKER_QUEUE_TYPE as it was)") from err
+        except Refused as err:
+            raise BrokerAway(str(err)) from err
+
+    async def mend(self) -> None:
+        """Declare the topology in case something was deleted: the broker tells nobody of an exchange or a binding.
+
+        What cannot be had need not be missed by those who are served. Raises `BrokerAway`.
+        """
+        try:
+            await self._declare_all()
+        except Refused as err:
+            if str(err) != self._unmended:
+                _log.warning("cannot make sure that all exchanges and queues are there", reason=str(err))
+            self._unmended = str(err)
+        else:
+            self._unmended = ""
 
     async def work(self) -> None:
         """Run `CHANNELS` of these. Raises `BrokerAway`."""
@@ -74,14 +91,20 @@ class Admin:
                         await bind_user(channel, job.user)
             except Mismatch as err:
                 channel = None
-                self._mismatch(job.user, err)
-                self._jobs.put_nowait(_Job(job.user, declare=False, bind=job.bind, done=job.done))
+                # So says RabbitMQ, too, where it may hold no more queues. To consume one that is not there would cost
+                # all users of the partition their channel, again and again.
+                if await self._is_there(job.user):
+                    self._mismatch(job.user, err)
+                    self._jobs.put_nowait(_Job(job.user, declare=False, bind=job.bind, done=job.done))
+                else:
+                    self._try_later(job, err)
             except Refused as err:
                 channel = None
-                _log.warning("queue cannot be had now; tried again", queue=user_queue(job.user), reason=str(err))
+                if not job.declare and isinstance(err, Missing) and not await self._is_there(job.user):
+                    job.done(job.user)
+                    continue
                 await self.prepare()  # it may be an exchange that is missing
-                again = _Job(job.user, declare=True, bind=job.bind, done=job.done)
-                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._jobs.put_nowait, again)
+                self._try_later(job, err)
             else:
                 job.done(job.user)
 
@@ -98,6 +121,42 @@ class Admin:
                 channel = None
                 _log.warning("dispatchers cannot be counted", reason=str(err))
             await asyncio.sleep(COUNT_SECONDS)
+
+    async def _declare_all(self) -> None:
+        """Many may ask at once, as when all queues of leases were deleted: what began since one asked will do."""
+        asked = self._begun
+        async with self._repair:
+            if self._done > asked:
+                return
+            self._begun += 1
+            with calling("declaring exchanges and queues"):
+                channel = await self._channel()
+                await declare_all(channel, self._queue_type)
+                await channel.close()
+            self._done = self._begun
+
+    def _try_later(self, job: _Job, err: Refused) -> None:
+        if (left_out := self._sparing.take("queue")) is not None:
+            _log.warning(
+                "queue cannot be had now; tried again",
+                queue=user_queue(job.user),
+                reason=str(err),
+                left_out=left_out,
+            )
+        asyncio.get_running_loop().call_later(RETRY_SECONDS, self._jobs.put_nowait, job)
+
+    async def _is_there(self, user: str) -> bool:
+        """The user's queue. Raises `BrokerAway`."""
+        try:
+            with calling(f"queue of {user}"):
+                channel = await self._channel()
+                await channel.queue_declare(user_queue(user), passive=True)
+                await channel.close()
+        except Missing:
+            return False
+        except Refused:
+            pass
+        return True
 
     async def _channel(self) -> AbstractChannel:
         return await self._connection.channel(publisher_confirms=False)

@@ -16,16 +16,16 @@ class Arrivals:
         self._prefix = secrets.token_hex(8)
         self._numbers = count(1)
 
-    def arrival(self, tag: int, original: Original, now: float) -> Arrival:
+    def arrival(self, tag: int, original: Original) -> Arrival:
         """Never raises, whatever the publisher wrote."""
         properties, wants_receipt = original.read()
-        content = judge(original.body, properties, f"{self._prefix}-{next(self._numbers)}", self._max_bytes)
+        fresh_id = "" if properties.message_id else f"{self._prefix}-{next(self._numbers)}"
+        content = judge(original.body, properties, fresh_id, self._max_bytes)
         return Arrival(
             tag=tag,
             redelivered=original.redelivered,
             content=content,
             wants_receipt=wants_receipt,
             original=original,
-            at=now,
             sent_at=None if properties.timestamp_ms is None else properties.timestamp_ms / 1000,
         )

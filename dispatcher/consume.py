@@ -128,11 +128,12 @@ class Lane:
                         pass
                     case _Consume(user):
                         self._consumed[user] = None
-                        await channel.basic_consume(
-                            user_queue(user), self._deliveries_of(user), consumer_tag=_USER_TAG + user
-                        )
+                        # aiormq is to know who it is: it passes deliveries on where there is no sieve.
+                        channel.consumers[_USER_TAG + user] = self._deliveries_of(user)
+                        self._settlements.consume(user_queue(user), _USER_TAG + user)
                     case _Cancel(user):
                         self._consumed.pop(user, None)
+                        await self._settlements.flush()  # that it is consumed may still have to be said
                         # What was delivered before CancelOk has been passed on by now: aiormq reads in order,
                         # and its delivery tasks started before this one was woken.
                         await channel.basic_cancel(_USER_TAG + user)

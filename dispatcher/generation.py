@@ -32,6 +32,9 @@ from shared.publish import ConfirmedPublisher
 from shared.sidedoor import SideDoor
 
 TICK_SECONDS = 0.05
+MEND_SECONDS = 10.0
+"""How often it is made sure that nobody deleted an exchange or a binding; until then what goes there is lost."""
+
 LEAVE_SECONDS = 2.0
 """How long the channels of partitions that are given up may take to close."""
 
@@ -97,7 +100,7 @@ class Generation:
     async def _open(self) -> None:
         life, settings, metrics = self._life, self._settings, self._metrics
         for purpose in ("consume", "publish", "admin"):
-            sifted = purpose == "consume" and sieve.LANE.taken
+            sifted = purpose != "admin" and sieve.LANE.taken
             connection = await broker.connect(settings, f"dispatcher {self.id} {purpose}", sifted=sifted)
             self._connections.append(connection)
         for connection in self._connections:
@@ -153,7 +156,8 @@ class Generation:
         for number in range(CHANNELS):
             life.spawn(admin.work(), f"declare {number}")
         life.spawn(admin.count(link.counted), "count")
-        life.spawn(self._first_contact(new_reader), "unrouted")
+        life.spawn(self._mend(admin, mine), "mend")
+        life.spawn(self._first_contact(new_reader, admin), "unrouted")
         link.tell_core(link.core.start)
 
     async def _publisher(self) -> ConfirmedPublisher:
@@ -185,8 +189,16 @@ class Generation:
                 self._drained.set()
             await asyncio.sleep(TICK_SECONDS)
 
-    async def _first_contact(self, new_reader: Callable[[], Reader]) -> None:
+    async def _mend(self, admin: Admin, inbox: Inbox) -> None:
+        while True:
+            await asyncio.sleep(MEND_SECONDS)
+            await inbox.mend()  # first: if its exchange is gone, so are answers, and only a fresh start asks again soon
+            await admin.mend()
+
+    async def _first_contact(self, new_reader: Callable[[], Reader], admin: Admin) -> None:
         while self._reader is not None:
             await self._reader.run(broker.wire(self._connections[0]))
+            # Somebody may have deleted the queue; until it is there again, what comes for new users goes nowhere.
+            await admin.prepare()
             await asyncio.sleep(REOPEN_SECONDS)
             self._reader = new_reader()

@@ -38,7 +38,7 @@ class Inbox:
             with calling("the inbox"):
                 self._channel = channel = await connection.channel(publisher_confirms=False)
                 await channel.queue_declare(self.name, exclusive=True)
-                await channel.queue_bind(self.name, DISPATCHERS_EXCHANGE, self.name)
+                await self._bind(channel)
                 if sieve is not None:
                     sieve.claim(channel.number, self._on_sifted)
                 # Without acks: what is lost here is lost with the generation, and asked for again.
@@ -55,6 +55,18 @@ class Inbox:
         channel.on_consumer_cancel_callbacks.add(end)
         return ended
 
+    async def mend(self) -> None:
+        """Bind it in case the binding or the exchange was deleted: outcomes would go nowhere, and nobody be told.
+
+        Raises `BrokerAway`.
+        """
+        if self._channel is not None:
+            try:
+                with calling("the inbox"):
+                    await self._bind(self._channel)
+            except Refused as err:
+                raise BrokerAway(str(err)) from err
+
     async def join_census(self) -> None:
         """The others reckon their shares with this dispatcher from now on: only once it waits for all partitions."""
         if self._channel is not None:
@@ -67,6 +79,9 @@ class Inbox:
             with suppress(Refused), calling("leaving the census"):
                 await self._channel.basic_cancel(CENSUS)
 
+    async def _bind(self, channel: AbstractChannel) -> None:
+        await channel.queue_bind(self.name, DISPATCHERS_EXCHANGE, self.name)
+
     async def _on_message(self, message: DeliveredMessage) -> None:
         self._hear(Original.of(message))
 
@@ -75,7 +90,12 @@ class Inbox:
             self._hear(Original(body, redelivered=redelivered, header=header))
 
     def _hear(self, message: Original) -> None:
-        if (body := self._listener.hear(message.body, message.properties)) is None:
+        plain = message.read_plain()
+        if plain is None:
+            body = self._listener.hear(message.body, message.properties)
+        else:
+            body = self._listener.hear_whole(message.body, plain[0].message_id)
+        if body is None:
             return
         try:
             outcomes = decode_outcomes(body)

@@ -39,10 +39,15 @@ class Life:
 
     def is_current(self) -> bool:
         """False once it is over, or the loop stood still for so long that others have taken over."""
-        held_up = self._loop.time() - self._beat_at
+        return self.now_if_current() is not None
+
+    def now_if_current(self) -> float | None:
+        """The loop's time, in seconds; None once this is not current."""
+        now = self._loop.time()
+        held_up = now - self._beat_at
         if held_up > self.patience_seconds:
             self.end(f"this process stood still for {held_up:.1f} s")
-        return not self.over.done()
+        return None if self.over.done() else now
 
     async def stop_tasks(self) -> None:
         """Bounded. No TaskGroup, as that waits for ever: a task may hang on a socket whose other end is frozen."""

@@ -1,7 +1,8 @@
 """Between the core and the broker: the core's orders out (`Port`), the broker's facts in."""
 
-import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVarTuple
 
 from aiormq.abc import AbstractConnection
 from pamqp.commands import Basic
@@ -22,13 +23,18 @@ from dispatcher.unrouted import OPENED
 from shared import log
 from shared.message import DeadLetter, Receipt
 from shared.names import PARTITIONS, SESSIONS_EXCHANGE, UNROUTED_EXCHANGE, sessions_queue
-from shared.publish import ConfirmedPublisher, PublishFailed
+from shared.publish import ConfirmedPublisher, PublishFailed, Returned
 from shared.sieve import Sieve
-from shared.wire import Entry, Lease, LeaseKind, Outcome, encode_lease
+from shared.wire import UNBOUND, Batch, Entry, Lease, LeaseKind, Outcome, encode_batch, encode_lease
 
 _TRANSIENT = 1
 
+BOUND_USERS = 50_000
+"""So many users are known to be bound, and are not bound again each time they come back."""
+
 _log = log.get(__name__)
+
+Ts = TypeVarTuple("Ts")
 
 
 class Link:
@@ -70,6 +76,9 @@ class Link:
         self._arrivals = Arrivals(settings.max_message_bytes)
         self._lanes: dict[int, Lane] = {}
         self._lost: set[int] = set()  # partitions whose queue may be gone
+        # Those that the reader of `unrouted` was asked for. If a queue is deleted meanwhile, the first message for its
+        # new one comes through `unrouted`, and has the same effect.
+        self._bound: dict[str, None] = {}
         self.core = Dispatcher(
             self,
             window=settings.dispatcher_window,
@@ -85,45 +94,49 @@ class Link:
 
     # --- facts ----------------------------------------------------------------------------
 
-    def tell_core(self, fact: Callable[[float], None]) -> None:
-        if not self._life.is_current():
+    def tell_core(self, fact: Callable[[*Ts, float], None], *of: *Ts) -> None:
+        """The time comes last."""
+        now = self._life.now_if_current()
+        if now is None:
             return
         try:
-            fact(asyncio.get_running_loop().time())
+            fact(*of, now)
         except Exception as err:  # noqa: BLE001 -- a bug: aiormq would only log it, but it must end the process
             self._life.fail(err)
 
     def reported(self, outcomes: list[Outcome]) -> None:
-        self.tell_core(lambda now: self.core.outcomes(outcomes, now))
+        self.tell_core(self.core.outcomes, outcomes)
 
     def returned(self, inbox: str) -> None:
-        self.tell_core(lambda now: self.core.returned(inbox, now))
+        self._life.spawn(self._call_past_the_exchange(inbox), "call past the exchange")
+        self.tell_core(self.core.returned, inbox)
 
     def counted(self, count: int) -> None:
         if count < self._count:
             self._life.spawn(self._greet_all(), "hello to the next owners")
         self._count = count
-        self.tell_core(lambda now: self.core.dispatchers(count, now))
+        self.tell_core(self.core.dispatchers, count)
 
     def leased(self, partition: int, tag: int, body: bytes) -> None:
-        self.tell_core(lambda now: self.core.leased(partition, tag, body, now))
+        self.tell_core(self.core.leased, partition, tag, body)
 
     def delivered(self, partition: int, user: str, tag: int, original: Original) -> None:
-        self.tell_core(lambda now: self.core.arrived(partition, user, self._arrivals.arrival(tag, original, now), now))
+        self.tell_core(self._delivered, partition, user, tag, original)
 
     def cancelled(self, partition: int, user: str) -> None:
-        self.tell_core(lambda now: self.core.cancelled(user, now))
+        self.tell_core(self.core.cancelled, user)
 
     def consumer_lost(self, partition: int, user: str) -> None:
         _log.warning("queue was deleted while its user is connected; it is made anew", user=user)
-        self.tell_core(lambda now: self.core.consumer_lost(user, now))
+        self._bound.pop(user, None)
+        self.tell_core(self.core.consumer_lost, user)
 
     def lane_lost(self, partition: int, reason: str) -> None:
         if self._life.is_current():
             _log.warning("partition lost; it is entered again", partition=partition, reason=reason)
         self._lanes.pop(partition, None)
         self._lost.add(partition)
-        self.tell_core(lambda now: self.core.partition_lost(partition, now))
+        self.tell_core(self.core.partition_lost, partition)
 
     # --- orders ---------------------------------------------------------------------------
 
@@ -172,9 +185,12 @@ class Link:
 
     # --- how ------------------------------------------------------------------------------
 
+    def _delivered(self, partition: int, user: str, tag: int, original: Original, now: float) -> None:
+        self.core.arrived(partition, user, self._arrivals.arrival(tag, original), now)
+
     def _declared(self, user: str) -> None:
-        self.tell_core(lambda now: self.core.declared(user, now))
-        if self._life.is_current():
+        self.tell_core(self.core.declared, user)
+        if user not in self._bound and self._life.is_current():
             self._life.spawn(self._ask_to_bind(user), "bind")
 
     async def _ask_to_bind(self, user: str) -> None:
@@ -190,16 +206,23 @@ class Link:
         except PublishFailed as err:
             # The next message for this user comes through `unrouted` and has the same effect.
             _log.warning("queue is not bound yet", user=user, reason=str(err))
+            if isinstance(err, Returned):
+                await self._admin.prepare()  # the queue `unrouted` or its binding was deleted
+        else:
+            self._bound[user] = None
+            if len(self._bound) > BOUND_USERS:
+                del self._bound[next(iter(self._bound))]
 
     async def _run(self, lane: Lane) -> None:
         if lane.partition in self._lost:
             self._lost.discard(lane.partition)
             await self._admin.prepare()
+            self.tell_core(self.core.partition_mended, lane.partition)
         await lane.run(self._consuming, lambda: self._entered(lane.partition))
         if not lane.takes:
             await self._greet(lane.partition)  # on behalf of whoever is next: it need not hold any lease
         # Also when it was lost: the core knows whether it waits for this.
-        self.tell_core(lambda now: self.core.left(lane.partition, now))
+        self.tell_core(self.core.left, lane.partition)
 
     async def _greet_all(self) -> None:
         """Somebody is gone: whoever owns their partitions now must hear of it, also where there is no lease."""
@@ -228,6 +251,17 @@ class Link:
             _log.warning("partition cannot be greeted", partition=partition, reason=str(err))
             await self._admin.prepare()  # the queue or its binding was deleted
 
+    async def _call_past_the_exchange(self, inbox: str) -> None:
+        """A gateway whose binding was deleted lives and cannot know: told, it comes back with a fresh inbox."""
+        with suppress(PublishFailed):  # the next batch that comes back asks again
+            await self._control.publish(
+                encode_batch(Batch(self._name, self._window, ())),
+                Basic.Properties(message_type=UNBOUND, delivery_mode=_TRANSIENT),
+                exchange="",
+                routing_key=inbox,
+                mandatory=False,
+            )
+
     async def _record(
         self, ticket: int, user: str, original: Original, letter: DeadLetter | None, receipt: Receipt | None
     ) -> None:
@@ -235,4 +269,4 @@ class Link:
             await self._recorder.bury(user, original, letter)
         if receipt is not None:
             await self._recorder.tell_publisher(user, original, receipt)
-        self.tell_core(lambda now: self.core.recorded(ticket, now))
+        self.tell_core(self.core.recorded, ticket)

@@ -10,9 +10,8 @@ from struct import Struct
 
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
-from pamqp.header import ContentHeader
 
-from shared.decoding import UNREADABLE
+from shared.decoding import properties_of
 from shared.message import Properties
 from shared.moved import own_message_id
 
@@ -49,23 +48,25 @@ class Original:
     def properties(self) -> Basic.Properties:
         """All that the publisher set."""
         if self._properties is None:
-            header = ContentHeader()
-            try:
-                header.unmarshal(self._header)
-            except (ValueError, LookupError, struct.error):  # no broker sends that
-                header.properties = Basic.Properties(headers={UNREADABLE: bytearray(self._header)})
-            self._properties = header.properties
+            self._properties = properties_of(self._header)
         return self._properties
 
     def read(self) -> tuple[Properties, bool]:
         """The properties that delivery looks at, and whether a receipt is asked for. Never raises."""
-        if self._properties is None:
-            try:
-                return _read_header(self._header)
-            except (_Unusual, LookupError, struct.error):
-                pass
+        plain = self.read_plain()
+        if plain is not None:
+            return plain
         properties = self.properties
         return read(properties), bool(properties.reply_to)
+
+    def read_plain(self) -> tuple[Properties, bool] | None:
+        """The same, if that is to be had without the library: there are no headers, for one. Never raises."""
+        if self._properties is not None:
+            return None
+        try:
+            return _read_header(self._header)
+        except (_Unusual, LookupError, struct.error):
+            return None
 
 
 def read(properties: Basic.Properties) -> Properties:

@@ -1,7 +1,7 @@
-"""Acks and nacks, collected and written in order, those of all channels as one piece per turn of the event loop.
+"""What needs no answer of the broker, in order, that of all channels written as one piece per turn of the event loop.
 
 aiormq 7.2 writes what is put into its `write_queue` in the order of the queue, whatever it is; an ack by its own
-`basic_ack` is a frame built by pamqp and an entry in that queue each.
+`basic_ack` is a frame built by pamqp and an entry in that queue each, a consume also a task and a wait for the answer.
 """
 
 import asyncio
@@ -10,13 +10,17 @@ from struct import Struct
 from aiormq import Channel
 from aiormq.abc import ChannelFrame
 
+from shared.broker import is_open
+
 _METHOD, _END = 1, 0xCE
-_BASIC, _ACK, _NACK = 60, 80, 120
+_BASIC, _CONSUME, _ACK, _NACK = 60, 20, 80, 120
 _ONE_ONLY, _REQUEUE = 0, 2  # the bits after the delivery tag; 1 would be `multiple`
+_NO_WAIT, _NO_ARGUMENTS = 8, 0
 _PAYLOAD_BYTES = 13
 
 # AMQP 0-9-1: type, channel, size; class, method, delivery tag, bits; end.
 _frame = Struct(">BHIHHQBB").pack
+_head, _method, _tail = Struct(">BHI").pack, Struct(">HHH").pack, Struct(">BI").pack
 
 
 class Flusher:
@@ -60,12 +64,21 @@ class Settlements:
     def nack(self, tag: int) -> None:
         self._add(_NACK, tag, _REQUEUE)
 
+    def consume(self, queue: str, consumer_tag: str) -> None:
+        """The broker does not answer: it delivers, or closes the channel."""
+        names = b"".join(bytes((len(name),)) + name for name in (queue.encode(), consumer_tag.encode()))
+        payload = _method(_BASIC, _CONSUME, 0) + names + _tail(_NO_WAIT, _NO_ARGUMENTS)
+        if self._channel is not None:
+            self._write_soon(_head(_METHOD, self._channel.number, len(payload)) + payload + bytes((_END,)))
+
     def _add(self, method: int, tag: int, bits: int) -> None:
-        if self._channel is None:
-            return
+        if self._channel is not None:
+            self._write_soon(_frame(_METHOD, self._channel.number, _PAYLOAD_BYTES, _BASIC, method, tag, bits, _END))
+
+    def _write_soon(self, frame: bytes) -> None:
         if not self._frames:
             self._flusher.wake(self)
-        self._frames += _frame(_METHOD, self._channel.number, _PAYLOAD_BYTES, _BASIC, method, tag, bits, _END)
+        self._frames += frame
 
     async def flush(self) -> None:
         """Writes what has been settled so far on this channel."""
@@ -74,16 +87,7 @@ class Settlements:
     def take(self) -> bytes:
         """What belongs to a channel that is gone is dropped: the broker has taken it all back."""
         frames, self._frames = bytes(self._frames), bytearray()
-        return frames if self._channel is not None and _is_open(self._channel) else b""
-
-
-def _is_open(channel: Channel) -> bool:
-    """Also false between the broker's Close and the end of the channel object.
-
-    An ack after the CloseOk that goes out in between, for a channel number that is closed or another's, would end
-    the connection. aiormq 7.2 takes the channel out of this table as soon as it has read either frame.
-    """
-    return not channel.is_closed and channel.connection.channels.get(channel.number) is channel
+        return frames if self._channel is not None and is_open(self._channel) else b""
 
 
 async def _write(some: list[Settlements]) -> None:

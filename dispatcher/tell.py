@@ -51,12 +51,12 @@ class Teller:
         self._woken = asyncio.Event()
 
     def tell(self, inbox: str, entry: Entry) -> None:
-        self._inboxes.setdefault(inbox, _Inbox()).entries.append(entry)
+        self._inbox(inbox).entries.append(entry)
         self._wake(inbox)
 
     def probe(self, inbox: str) -> None:
         """Whatever is on its way to the inbox anyway asks the same question."""
-        self._inboxes.setdefault(inbox, _Inbox()).probe = True
+        self._inbox(inbox).probe = True
         self._wake(inbox)
 
     async def run(self, may_send: Callable[[], bool], returned: Callable[[str], None]) -> None:
@@ -73,6 +73,12 @@ class Teller:
             ready, self._ready = self._ready, {}
             for name in ready:
                 self._send(name, self._inboxes[name])
+
+    def _inbox(self, name: str) -> _Inbox:
+        inbox = self._inboxes.get(name)
+        if inbox is None:
+            inbox = self._inboxes[name] = _Inbox()
+        return inbox
 
     def _wake(self, inbox: str) -> None:
         self._ready[inbox] = None

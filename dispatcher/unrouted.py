@@ -21,10 +21,10 @@ from shared.broker import Refused, calling
 from shared.message import DeadLetter, Reason, Receipt, Verdict
 from shared.moved import PERSISTENT, moved, own_message_id
 from shared.names import UNROUTED, UNROUTED_EXCHANGE, user_queue
-from shared.publish import ConfirmedPublisher, PublishFailed, Unsendable
+from shared.publish import ConfirmedPublisher, Nacked, PublishFailed, Unsendable
 from shared.sparing import Sparing
 
-PREFETCH = 1000
+PREFETCH = 200
 REOPEN_SECONDS = 1.0
 OVER_QUOTA_LOG_SECONDS = 60.0
 
@@ -144,7 +144,7 @@ class Reader:
                     "message cannot be put into its queue; tried again", user=user, reason=str(err), left_out=left_out
                 )
             if not self._ended.is_set():
-                self._rules.failed(tag, _now())
+                (self._rules.refused if isinstance(err, Nacked) else self._rules.failed)(tag, _now())
         else:
             self._metrics.unrouted_moved.inc()
             self._safe(tag)

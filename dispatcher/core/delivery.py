@@ -1,12 +1,11 @@
 """A message in flight: what the broker delivered, and who may still confirm it."""
 
-from dataclasses import dataclass, field
+import msgspec
 
 from shared.message import Content, DeadLetter
 
 
-@dataclass(slots=True)
-class Arrival:
+class Arrival(msgspec.Struct):
     """One delivery by the broker, not acked yet.
 
     `tag` is unique on the partition's channel, `content` is what `shared.message.judge` said of it, and
@@ -23,8 +22,7 @@ class Arrival:
     sent_at: float | None = None
 
 
-@dataclass(slots=True)
-class Flight:
+class Flight(msgspec.Struct):
     """All deliveries of one user that carry one id: two copies of one id need only one confirmation.
 
     `waiting_on` holds the sessions that were sent it and can still confirm; `refused` is the first refusal's
@@ -33,6 +31,6 @@ class Flight:
 
     content: Content
     arrivals: list[Arrival]
-    waiting_on: set[str] = field(default_factory=set)
+    waiting_on: set[str] = msgspec.field(default_factory=set)
     refused: str | None = None
     tried: bool = False

@@ -5,6 +5,7 @@ the messages and the leases, the gateways still have the sessions (I6).
 """
 
 from collections.abc import Callable, Iterable
+from math import inf
 
 from dispatcher.core.delivery import Arrival
 from dispatcher.core.inboxes import Inboxes
@@ -20,6 +21,8 @@ PARTITIONS_GIVEN_AT_ONCE = 8
 """So that a dispatcher that joins, or those that stay when one leaves, take users over a few at a time."""
 
 PROBE_CHECK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
+"""How often a user is looked at to whom nothing happens: when ten thousand come back, all of them wait for long."""
 
 
 class Dispatcher:
@@ -45,7 +48,7 @@ class Dispatcher:
         self._partitions = [
             Partition(n, partitions, port, rules, self._books, self._inboxes) for n in range(partitions)
         ]
-        self._restless: dict[User, None] = {}  # users with a deadline, so that idle ones cost nothing
+        self._restless: dict[User, float] = {}  # users with a deadline, so that idle ones cost nothing; when to look
         self._probes_checked = 0.0
         self._count = 0
         self._drain_until: float | None = None  # None: it does not drain
@@ -155,9 +158,14 @@ class Dispatcher:
         if user is not None:
             user.recorded(ticket, now)
             self._partitions[partition].sweep(user)
+            self._watch(user)
 
     def partition_lost(self, partition: int, now: float) -> None:
         self._partitions[partition].lost(now)
+
+    def partition_mended(self, partition: int, now: float) -> None:
+        """Its queue is there again, or still."""
+        self._partitions[partition].mended()
 
     def left(self, partition: int, now: float) -> None:
         self._partitions[partition].left()
@@ -195,15 +203,18 @@ class Dispatcher:
     def tick(self, now: float) -> None:
         """Every 50 ms: take-overs, lingers, deadlines, probes."""
         for partition in self._partitions:
-            partition.tick(now)
-        for user in list(self._restless):
+            for user in partition.tick(now):
+                self._watch(user)
+        for user in [user for user, due in self._restless.items() if due <= now]:
             partition = self._partitions[user.partition]
             if partition.users.get(user.name) is not user:
                 del self._restless[user]
                 continue
             for session in user.tick(now):
                 partition.give_up(session, now)
-            if not user.restless:
+            if user.restless:
+                self._restless[user] = min(user.due, now + LOOK_SECONDS)
+            else:
                 del self._restless[user]
         if self._drain_until is not None:
             self._give_up(now, self._drain_until)
@@ -240,4 +251,4 @@ class Dispatcher:
 
     def _watch(self, user: User | None) -> None:
         if user is not None and user.restless:
-            self._restless[user] = None
+            self._restless[user] = -inf  # its deadline may be another one now

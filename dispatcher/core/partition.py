@@ -10,7 +10,7 @@ from math import inf
 from dispatcher.core.inboxes import Inboxes
 from dispatcher.core.ports import Port
 from dispatcher.core.rules import TAKE_OVER_SECONDS, Books, Rules
-from dispatcher.core.session import Session
+from dispatcher.core.session import Session, by_inbox
 from dispatcher.core.user import User
 from shared.names import is_user_id, partition_of
 from shared.wire import Dropped, Evicted, Lease, LeaseKind, Present, Replaced, Unreadable, decode_lease
@@ -44,6 +44,7 @@ class Partition:
         self.users: dict[str, User] = {}
         self.sessions: dict[str, Session] = {}
         self.unreadable = 0
+        self._orphans: list[Session] = []  # those of a channel that was lost, until it is known that there is a queue
         self._heard: dict[str, float] = {}  # when each lease was last renewed, oldest first
         self._strangers: list[int] = []  # leases that cannot be read, until it is known whether any can
         self._since = inf  # TAKING: when it began; AWAY: when to come back, not before the start
@@ -83,19 +84,28 @@ class Partition:
             self.standing = Standing.AWAY
 
     def lost(self, now: float) -> None:
-        """The channel is gone, and with it every tag."""
+        """The channel is gone, and with it every tag; if the queue was deleted, every lease too."""
+        self._orphans = list(self.sessions.values())
         self.forget_all()
         self.standing = Standing.AWAY
         self._since = now + RETURN_SECONDS
 
-    def tick(self, now: float) -> None:
+    def mended(self) -> None:
+        """Its queue is there, perhaps a new and empty one: whoever was lost with it is to be announced again."""
+        for inbox, sessions in by_inbox(self._orphans).items():
+            self._port.tell(inbox, Dropped(sessions))
+        self._orphans = []
+
+    def tick(self, now: float) -> list[User]:
+        """Returns the users who have to be looked after from now on."""
         if self.standing is Standing.AWAY:
             if now >= self._since and not self._draining:
                 self.enter()
         elif self.standing is Standing.TAKING and now - self._since >= TAKE_OVER_SECONDS:
             self._own(now)
         elif self.standing is Standing.OWNER:
-            self._expire(now)
+            return self._expire(now)
+        return []
 
     def leased(self, tag: int, body: bytes, now: float) -> User | None:
         """A message of the lease queue. Receiving any means owning the partition.
@@ -209,11 +219,8 @@ class Partition:
         What is lost with a dispatcher or a gateway is not said again: whoever asked looks, and asks again.
         """
         user = self.users.get(name)
-        inboxes: dict[str, list[str]] = {}
-        for session in user.sessions.values() if user is not None else ():
-            inboxes.setdefault(session.inbox, []).append(session.id)
-        for inbox, sessions in inboxes.items():
-            self._port.tell(inbox, Evicted(tuple(sessions)))
+        for inbox, sessions in by_inbox(user.sessions.values() if user is not None else ()).items():
+            self._port.tell(inbox, Evicted(sessions))
 
     def _tell_of(self, name: str, asker: str) -> None:
         """An operator asks who is there."""
@@ -246,12 +253,15 @@ class Partition:
         else:
             self.leave(now, STRANGER_SECONDS)
 
-    def _expire(self, now: float) -> None:
+    def _expire(self, now: float) -> list[User]:
+        """Returns whose sessions they were."""
+        users: list[User] = []
         while self._heard:
             session = next(iter(self._heard))
             if now - self._heard[session] < self._rules.lease_seconds:
-                return
-            self.drop(self.sessions[session], now)
+                break
+            users.append(self.drop(self.sessions[session], now))
+        return users
 
     def forget_all(self) -> None:
         """With its channel: the broker has all of it again."""

@@ -1,6 +1,8 @@
 """A session as the dispatcher knows it: from its lease."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from shared.pending import Pending
 
@@ -28,3 +30,16 @@ class Session:
     def patience_seconds(self) -> float:
         """Longer than the gateway's own deadline, which comes first unless the gateway is in trouble."""
         return self.confirm_timeout * 1.25 + 5.0
+
+    @property
+    def silent_at(self) -> float:
+        """When it has been silent for too long."""
+        return self.pending.since + self.patience_seconds if self.pending else inf
+
+
+def by_inbox(sessions: Iterable[Session]) -> dict[str, tuple[str, ...]]:
+    """Their ids."""
+    inboxes: dict[str, list[str]] = {}
+    for session in sessions:
+        inboxes.setdefault(session.inbox, []).append(session.id)
+    return {inbox: tuple(names) for inbox, names in inboxes.items()}

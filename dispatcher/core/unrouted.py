@@ -13,17 +13,25 @@ from dispatcher.core.quota import Quota
 from shared.message import DeadLetter, Reason
 from shared.names import is_user_id
 
-QUIET_SECONDS = 0.1
-BRIEF_SECONDS = 0.03
-HURRIED_SECONDS = 2.0
-"""A queue is bound once all that came for its user is moved and nothing more came for so long. A shorter pause must
-do after so much steady traffic: it is still longer than a move takes."""
+QUIET_SECONDS = 1.0
+BRIEF_SECONDS = 0.1
+HURRIED_SECONDS = 10.0
+"""A queue is bound once all that came for its user is moved and nothing more came for so long. What is published in
+the very moment of the bind may be passed by what follows it, so the moment is chosen when no conversation is under
+way: it costs nothing but a second hop until then. A shorter pause must do after so much steady traffic."""
 
 STEADY_SECONDS = 300.0
 """And after so long without any such pause. That need not keep the order: in the midst of traffic the first messages
 that come directly pass the last ones that came this way, also those of a publisher that waits for confirms."""
 
 RETRY_SECONDS = 0.5
+
+FULL_SECONDS = 60.0
+CROWDED_SECONDS = 15.0
+CROWD = 20
+"""A full queue that has taken nothing for so long is bound all the same, which has the broker refuse to the publishers
+what they send from then on, and what still comes this way is buried. Sooner if so many messages wait for it: a fraction
+of what is held at once, since all other newcomers wait behind them."""
 
 MOST_MADE = 20_000
 """So many users who were newcomers lately are known to have a queue, and cost nobody's quota again."""
@@ -41,7 +49,7 @@ class UnroutedPort(Protocol):
     def move(self, user: str, tag: int) -> None:
         """Put the message into the user's queue, in the order of the calls.
 
-        Comes back as `Unrouted.moved` once the broker holds it, or as `Unrouted.failed`.
+        Comes back as `Unrouted.moved` once the broker holds it, or as `Unrouted.failed` or `Unrouted.refused`.
         """
 
     def bind(self, user: str) -> None:
@@ -66,11 +74,18 @@ class _Stage(Enum):
 
 @dataclass(slots=True)
 class _Newcomer:
-    """`waiting` are not on their way, `moving` are; `opened_at` is when its queue was first declared."""
+    """`waiting` are not on their way, `moving` are; `opened_at` is when its queue was first declared, `failed_at` when
+    a move failed last, `full_since` when its queue was found full and has taken nothing since. `at_once` is how many of
+    those that wait go together; None: all.
+    """
 
     stage: _Stage
     last_at: float
     opened_at: float = 0.0
+    failed_at: float = 0.0
+    full_since: float | None = None
+    given_up: bool = False
+    at_once: int | None = None
     waiting: list[int] = field(default_factory=list)
     moving: set[int] = field(default_factory=set)
 
@@ -104,15 +119,18 @@ class Unrouted:
             newcomer = self._newcomers[user] = _Newcomer(_Stage.DECLARING, now)
             self._port.declare(user)
         newcomer.last_at = now
-        if newcomer.stage in (_Stage.DECLARING, _Stage.WAITING):
+        if newcomer.waiting or newcomer.stage in (_Stage.DECLARING, _Stage.WAITING):
             newcomer.waiting.append(tag)
         else:
             newcomer.moving.add(tag)
             self._port.move(user, tag)
 
     def opened(self, user: str, now: float) -> None:
-        """A session has declared the user's queue: it is bound in its turn, after what came this way before."""
-        if user not in self._newcomers:
+        """A session has declared the user's queue: it is bound in its turn, after what came this way before.
+
+        Whoever may write to the exchange can say so of anybody.
+        """
+        if user not in self._newcomers and is_user_id(user):
             self._newcomers[user] = _Newcomer(_Stage.MOVING, now, opened_at=now)
 
     def declared(self, user: str, now: float) -> None:
@@ -125,11 +143,7 @@ class Unrouted:
             del self._made[next(iter(self._made))]
         newcomer.stage = _Stage.MOVING
         newcomer.opened_at = newcomer.last_at = now
-        newcomer.moving.update(newcomer.waiting)
-        # Sorted: those that failed came back in any order, and newer ones may have joined them since.
-        for tag in sorted(newcomer.waiting):
-            self._port.move(user, tag)
-        newcomer.waiting.clear()
+        self._move_next(user, newcomer)
 
     def moved(self, tag: int, now: float) -> None:
         """The broker holds the message elsewhere."""
@@ -139,19 +153,31 @@ class Unrouted:
         self._port.ack(tag)
         newcomer = self._newcomers.get(user)
         if newcomer is not None:
-            newcomer.moving.discard(tag)
+            if tag in newcomer.moving:
+                newcomer.moving.remove(tag)
+                newcomer.full_since, newcomer.given_up = None, False
+            if not newcomer.moving and newcomer.stage not in (_Stage.DECLARING, _Stage.WAITING):
+                self._move_next(user, newcomer)
             self._sweep(user, newcomer)
 
     def failed(self, tag: int, now: float) -> None:
-        """A move did not work: the queue was deleted, or is full. It is declared and tried again."""
-        user = self._held.get(tag)
-        newcomer = self._newcomers.get(user) if user is not None else None
-        if newcomer is None or tag not in newcomer.moving:
+        """A move did not work: the queue was deleted, say. It is declared and tried again."""
+        if (newcomer := self._mover(tag)) is not None:
+            newcomer.full_since, newcomer.given_up = None, False
+            self._try_later(newcomer, tag, now)
+
+    def refused(self, tag: int, now: float) -> None:
+        """The queue is full. It is tried again, as if the move had failed, but not for ever."""
+        newcomer = self._mover(tag)
+        if newcomer is None:
             return
-        newcomer.moving.discard(tag)
-        newcomer.waiting.append(tag)
-        newcomer.last_at = now
-        newcomer.stage = _Stage.WAITING
+        if newcomer.full_since is None:
+            newcomer.full_since = now
+        if newcomer.given_up:
+            newcomer.moving.remove(tag)
+            self._bury_full(self._held[tag], tag)
+        else:
+            self._try_later(newcomer, tag, now)
 
     def bound(self, user: str, now: float) -> None:
         newcomer = self._newcomers.get(user)
@@ -161,7 +187,7 @@ class Unrouted:
 
     def tick(self, now: float) -> None:
         """Every 50 ms."""
-        for user, newcomer in self._newcomers.items():
+        for user, newcomer in list(self._newcomers.items()):
             quiet, steady = now - newcomer.last_at, now - newcomer.opened_at
             enough = BRIEF_SECONDS if steady >= HURRIED_SECONDS else QUIET_SECONDS
             match newcomer.stage:
@@ -169,12 +195,52 @@ class Unrouted:
                     self._bind(user, newcomer)
                 case _Stage.MOVING if steady >= STEADY_SECONDS:
                     self._bind(user, newcomer)
+                case _Stage.WAITING if not newcomer.moving and _is_hopeless(newcomer, now):
+                    self._give_up(user, newcomer)
                 # Those still on their way may fail too: they are then tried again together, in order.
-                case _Stage.WAITING if not newcomer.moving and quiet >= RETRY_SECONDS:
+                case _Stage.WAITING if not newcomer.moving and now - newcomer.failed_at >= RETRY_SECONDS:
                     newcomer.stage = _Stage.DECLARING
                     self._port.declare(user)
+                case _Stage.BOUND if not newcomer.moving and quiet >= FULL_SECONDS:
+                    del self._newcomers[user]
                 case _:
                     pass
+
+    def _mover(self, tag: int) -> _Newcomer | None:
+        """Whose message is on its way."""
+        newcomer = self._newcomers.get(self._held.get(tag, ""))
+        return newcomer if newcomer is not None and tag in newcomer.moving else None
+
+    def _try_later(self, newcomer: _Newcomer, tag: int, now: float) -> None:
+        newcomer.moving.remove(tag)
+        newcomer.waiting.append(tag)
+        newcomer.failed_at = now
+        newcomer.at_once = 1
+        newcomer.stage = _Stage.WAITING
+
+    def _give_up(self, user: str, newcomer: _Newcomer) -> None:
+        """What is sent directly from now on can pass nothing: all that came before is buried."""
+        newcomer.given_up = True
+        tags, newcomer.waiting, newcomer.at_once = sorted(newcomer.waiting), [], None
+        for tag in tags:
+            self._bury_full(user, tag)
+        self._bind(user, newcomer)
+
+    def _bury_full(self, user: str, tag: int) -> None:
+        self._port.bury(tag, user, DeadLetter(Reason.QUEUE_FULL, "the user's queue is full"))
+
+    def _move_next(self, user: str, newcomer: _Newcomer) -> None:
+        """After a failure one goes first, then twice as many each time: else a full queue would be sent all that waits
+        for it, up to a thousand messages, twice a second.
+        """
+        # Sorted: those that failed came back in any order, and newer ones may have joined them since.
+        tags = sorted(newcomer.waiting)
+        going = tags[: newcomer.at_once]
+        newcomer.waiting = tags[len(going) :]
+        newcomer.at_once = 2 * newcomer.at_once if newcomer.at_once and newcomer.waiting else None
+        newcomer.moving.update(going)
+        for tag in going:
+            self._port.move(user, tag)
 
     def _bind(self, user: str, newcomer: _Newcomer) -> None:
         newcomer.stage = _Stage.BINDING
@@ -182,5 +248,10 @@ class Unrouted:
 
     def _sweep(self, user: str, newcomer: _Newcomer) -> None:
         """What comes for a forgotten user all the same begins anew, which costs one more declare."""
-        if newcomer.stage is _Stage.BOUND and not newcomer.moving:
+        if newcomer.stage is _Stage.BOUND and not newcomer.moving and not newcomer.given_up:
             del self._newcomers[user]
+
+
+def _is_hopeless(newcomer: _Newcomer, now: float) -> bool:
+    enough = CROWDED_SECONDS if len(newcomer.waiting) >= CROWD else FULL_SECONDS
+    return newcomer.full_since is not None and now - newcomer.full_since >= enough

@@ -4,13 +4,13 @@ The broker is acked for a message only after a client confirmed it or after its 
 was confirmed (I2). Everything is sent, released and sent again in the order of the queue (I3).
 """
 
-from collections.abc import Iterable
 from enum import Enum, auto
+from math import inf
 
 from dispatcher.core.delivery import Arrival, Flight
 from dispatcher.core.ports import Port
 from dispatcher.core.rules import Books, Rules
-from dispatcher.core.session import Session
+from dispatcher.core.session import Session, by_inbox
 from shared.message import Content, DeadLetter, Reason, Receipt, Verdict
 from shared.wire import Forward, Outcome, OutcomeKind, Settled
 
@@ -82,6 +82,11 @@ class User:
     def restless(self) -> bool:
         """Whether time alone can change anything."""
         return bool(self.flights) or not self.sessions
+
+    @property
+    def due(self) -> float:
+        """When time alone changes something, unless anything else happens before."""
+        return min([self._release_at(), *(session.silent_at for session in self.sessions.values())])
 
     # --- sessions come and go ------------------------------------------------------------
 
@@ -191,24 +196,24 @@ class User:
 
     def tick(self, now: float) -> list[Session]:
         """Ends a linger and a hold that lasted too long. Returns the sessions to be given up."""
-        if self.stage is Stage.CONSUMING and (self._lingered(now) or self._held_too_long(now)):
+        if now >= self._release_at():
             self.stage = Stage.CANCELLING
             self._port.cancel(self.partition, self.name)
         if self.stage in (Stage.CANCELLING, Stage.RELEASING):
             return []
-        silent = [s for s in self.sessions.values() if s.pending and now - s.pending.since >= s.patience_seconds]
+        silent = [session for session in self.sessions.values() if now >= session.silent_at]
         given_up = [session for session in silent if session.reminded]
-        for session in silent:
-            if not session.reminded:
-                self._remind(session, now)
+        for session in [session for session in silent if not session.reminded]:
+            self._remind(session, now)
         return given_up
 
-    def _lingered(self, now: float) -> bool:
-        return not self.sessions and now >= self._linger_until
-
-    def _held_too_long(self, now: float) -> bool:
+    def _release_at(self) -> float:
+        """When the linger ends, or the oldest has been held for too long."""
+        if self.stage is not Stage.CONSUMING:
+            return inf
         oldest = self._oldest()
-        return oldest is not None and now - oldest.arrivals[0].at >= self._rules.hold_seconds
+        held_until = inf if oldest is None else oldest.arrivals[0].at + self._rules.hold_seconds
+        return held_until if self.sessions else min(held_until, self._linger_until)
 
     def _remind(self, session: Session, now: float) -> None:
         """The outcomes did not come: a forward or an outcome was lost with whoever carried it."""
@@ -223,17 +228,15 @@ class User:
     def _oldest(self) -> Flight | None:
         return next(iter(self.flights.values()), None)
 
-    def _send(self, flight: Flight, sessions: Iterable[Session], now: float) -> None:
+    def _send(self, flight: Flight, sessions: list[Session], now: float) -> None:
         message = flight.content.id
         event = flight.content.event(flight.tried or flight.arrivals[0].redelivered)
-        inboxes: dict[str, list[str]] = {}
         for session in sessions:
-            inboxes.setdefault(session.inbox, []).append(session.id)
             session.pending.add(message, now)
             flight.waiting_on.add(session.id)
             flight.tried = True
-        for inbox, names in inboxes.items():
-            self._port.tell(inbox, Forward(self.name, message, tuple(names), event, flight.content.attachment))
+        for inbox, names in by_inbox(sessions).items():
+            self._port.tell(inbox, Forward(self.name, message, names, event, flight.content.attachment))
 
     def _decide(self, flight: Flight, now: float) -> None:
         """Without a confirmation, a message is settled only when no session that was sent it can still confirm.
@@ -254,13 +257,11 @@ class User:
         del self.flights[message]
         attempts = self._books.attempts.count(self.name, message)
         self._books.attempts.forget(self.name, message)
-        inboxes: dict[str, list[str]] = {}
-        for session in self.sessions.values():
-            if session.id in flight.waiting_on:
-                session.pending.discard(message, now)
-                inboxes.setdefault(session.inbox, []).append(session.id)
-        for inbox, names in inboxes.items():
-            self._port.tell(inbox, Settled(self.name, message, tuple(names)))
+        told = [session for session in self.sessions.values() if session.id in flight.waiting_on]
+        for session in told:
+            session.pending.discard(message, now)
+        for inbox, names in by_inbox(told).items():
+            self._port.tell(inbox, Settled(self.name, message, names))
         reason = _REASONS.get(verdict)
         letter = None if reason is None else DeadLetter(reason, detail, attempts)
         receipt = Receipt(verdict, value, detail, attempts)

@@ -139,6 +139,7 @@ class Office:
                 self.core._inboxes._asked[inbox] = self.core._probes_checked = LONG_AGO
             case ("hold", _, user):
                 next(iter(partition.users[user].flights.values())).arrivals[0].at = LONG_AGO
+        self.core._restless = dict.fromkeys(self.core._restless, LONG_AGO)
         self.core.tick(NOW)
         self.flush()
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from dispatcher.core.quota import Quota
-from dispatcher.core.unrouted import RETRY_SECONDS, STEADY_SECONDS, Unrouted
-from shared.message import DeadLetter
+from dispatcher.core.unrouted import FULL_SECONDS, RETRY_SECONDS, STEADY_SECONDS, Unrouted
+from shared.message import DeadLetter, Reason
 from shared.names import is_user_id
 
 users = st.sampled_from(["alice", "bob", "carol", "not a user"])
@@ -44,6 +44,7 @@ class FirstContact(RuleBasedStateMachine):
         self.exists: set[str] = set()
         self.bound_users: set[str] = set()
         self.queues: defaultdict[str, list[int]] = defaultdict(list)
+        self.found_full: set[str] = set()
         self.failures = False
 
     # --- the port -------------------------------------------------------------------------
@@ -62,8 +63,11 @@ class FirstContact(RuleBasedStateMachine):
         self.binding.append(user)
 
     def bury(self, tag: int, user: str, letter: DeadLetter) -> None:
-        assert not is_user_id(user) or self.senders[tag] is not None
-        assert user not in self.exists
+        if letter.reason is Reason.QUEUE_FULL:
+            assert user in self.found_full
+        else:
+            assert not is_user_id(user) or self.senders[tag] is not None
+            assert user not in self.exists
         self.burying.append(tag)
 
     def ack(self, tag: int) -> None:
@@ -101,6 +105,14 @@ class FirstContact(RuleBasedStateMachine):
     def a_move_fails(self, which: Random) -> None:
         self.failures = True
         self.contact.failed(self.moving.pop(which.randrange(len(self.moving))), self.now)
+
+    @precondition(lambda self: self.moving)
+    @rule(which=st.randoms())
+    def a_queue_is_full(self, which: Random) -> None:
+        self.failures = True
+        tag = self.moving.pop(which.randrange(len(self.moving)))
+        self.found_full.add(self.user_of[tag])
+        self.contact.refused(tag, self.now)
 
     @precondition(lambda self: self.burying)
     @rule()
@@ -148,6 +160,7 @@ class FirstContact(RuleBasedStateMachine):
                 if self.binding:
                     self.a_queue_is_bound()
             self.time_goes_by(RETRY_SECONDS)
+        self.time_goes_by(FULL_SECONDS)
         assert not self.held
         assert self.safe == set(self.user_of)
         assert self.bound_users == self.exists

@@ -58,6 +58,7 @@ class Generation:
         self._records: dict[object, Callable[[], None]] = {}
         self._fresh = 0
         self._quiet: set[Channel] = set()
+        self._unmended: set[int] = set()
         self._inbox_channel = self.consuming.connection.channel()
         self._publish_channel = self.publishing.connection.channel()
         self._admin_channel = self.admin.connection.channel()
@@ -95,12 +96,12 @@ class Generation:
             case Cancelled("lease") if partition >= 0:
                 self._drop_channel(partition)
                 link.call(channel.close)
-                self.core.partition_lost(partition, now)
+                self._lost(partition, now)
             case Cancelled(consumer) if partition >= 0:
                 self.core.consumer_lost(consumer, now)
             case ChannelClosed() if partition >= 0:
                 self._drop_channel(partition)
-                self.core.partition_lost(partition, now)
+                self._lost(partition, now)
             case Returned(exchange=names.GATEWAYS_EXCHANGE, routing_key=inbox):
                 self.core.returned(inbox, now)
             case Confirmed(token) if token in self._records:
@@ -205,8 +206,15 @@ class Generation:
             channel.consume(queue, "lease")
             channel.qos(self.world.window)
 
+        if partition in self._unmended:  # the queue is declared before it is consumed
+            self._unmended.discard(partition)
+            self.consuming.ask(lambda: None, lambda _: self.core.partition_mended(partition, self.world.now))
         hello = Parcel(encode_lease(Lease(kind=LeaseKind.HELLO)))
         self.consuming.ask(act, lambda _: self._publish(names.SESSIONS_EXCHANGE, queue, hello))
+
+    def _lost(self, partition: int, now: float) -> None:
+        self._unmended.add(partition)
+        self.core.partition_lost(partition, now)
 
     def leave(self, partition: int) -> None:
         channel = self._channels[partition]

@@ -184,14 +184,58 @@ def test_after_a_failed_move_the_queue_is_declared_again_and_all_that_waits_is_m
     rules.moved(3, now=0)
     rules.tick(now=RETRY_SECONDS)
     rules.declared("alice", now=1)
+    rules.moved(1, now=1)
 
     assert orders.taken() == [
         ("ack", 3),
         ("declare", "alice"),
         ("move", "alice", 1),
+        ("ack", 1),
         ("move", "alice", 2),
         ("move", "alice", 4),
     ]
+
+
+def test_a_full_queue_is_tried_with_one_message_at_a_time_and_with_more_once_there_is_room() -> None:
+    orders = Orders()
+    rules = Unrouted(orders, Quota())
+    for tag in range(100):
+        rules.arrived("alice", tag, now=0)
+    rules.declared("alice", now=0)
+    for tag in range(100):
+        rules.failed(tag, now=0)
+    orders.taken()
+
+    for seconds in range(1, 4):
+        rules.tick(now=seconds)
+        rules.declared("alice", now=seconds)
+        rules.arrived("alice", 100 + seconds, now=seconds)
+        assert orders.taken() == [("declare", "alice"), ("move", "alice", 0)]
+        rules.failed(0, now=seconds)
+
+    rules.tick(now=4)
+    rules.declared("alice", now=4)
+    rules.moved(0, now=4)
+    assert orders.taken()[-2:] == [("move", "alice", 1), ("move", "alice", 2)]
+    rules.moved(1, now=4)
+    assert orders.taken() == [("ack", 1)]
+    rules.moved(2, now=4)
+    assert orders.taken() == [("ack", 2), *(("move", "alice", tag) for tag in range(3, 7))]
+
+
+def test_steady_traffic_does_not_keep_a_failed_move_from_being_tried_again() -> None:
+    orders = Orders()
+    rules = Unrouted(orders, Quota())
+    rules.arrived("alice", 1, now=0)
+    rules.declared("alice", now=0)
+    rules.failed(1, now=0)
+    orders.taken()
+
+    for tag, now in ((2, RETRY_SECONDS / 2), (3, RETRY_SECONDS)):
+        rules.arrived("alice", tag, now)
+        rules.tick(now)
+
+    assert orders.taken() == [("declare", "alice")]
 
 
 def test_a_failed_move_is_not_tried_again_at_once() -> None:
@@ -233,6 +277,16 @@ def test_the_queue_that_a_session_declared_is_bound_once_nothing_comes_this_way_
 
     rules.tick(now=0.05 + QUIET_SECONDS)
     assert orders.taken() == [("bind", "alice")]
+
+
+def test_nothing_is_bound_for_what_is_no_user_id_whoever_says_that_its_session_opened() -> None:
+    orders = Orders()
+    rules = Unrouted(orders, Quota())
+
+    rules.opened("sl/ash*", now=0)  # the library refuses to name its queue, which would end the process
+    rules.tick(now=QUIET_SECONDS)
+
+    assert orders.taken() == []
 
 
 def test_a_session_that_opens_while_its_user_is_a_newcomer_changes_nothing() -> None:

@@ -21,6 +21,7 @@ from shared.names import (
     sessions_queue,
 )
 from shared.wire import (
+    Dropped,
     Forward,
     Lease,
     LeaseKind,
@@ -34,15 +35,17 @@ from shared.wire import (
 
 @dataclass(slots=True)
 class Gateway:
-    """`batches` says how many entries each held; `forwards` are in the order in which they came."""
+    """`batches` says how many entries each held, `types` its type; `forwards` are in the order in which they came."""
 
     connection: AbstractConnection
     channel: AbstractChannel
     inbox: str = field(default_factory=lambda: gateway_inbox(secrets.token_hex(8)))
     forwards: list[Forward] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
+    types: list[str | None] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     confirming: bool = True
-    _reply: str = ""
+    reply: str = ""
 
     @classmethod
     async def join(cls, url: str) -> "Gateway":
@@ -69,7 +72,7 @@ class Gateway:
     async def report(self, kind: OutcomeKind, forwards: Iterable[Forward], *, detail: str = "") -> None:
         outcomes = [Outcome(f.user, f.message, s, kind, b'"read"', detail) for f in forwards for s in f.sessions]
         await self.channel.basic_publish(
-            encode_outcomes(outcomes), exchange=DISPATCHERS_EXCHANGE, routing_key=self._reply
+            encode_outcomes(outcomes), exchange=DISPATCHERS_EXCHANGE, routing_key=self.reply
         )
 
     async def publish(self, user: str, body: bytes, *, exchange: str = MESSAGES, **properties: object) -> None:
@@ -109,9 +112,11 @@ class Gateway:
 
     async def _on_batch(self, message: DeliveredMessage) -> None:
         batch = decode_batch(message.body)
-        self._reply = batch.reply
+        self.reply = batch.reply
+        self.types.append(message.header.properties.message_type)
         self.batches.append(len(batch.entries))
         forwards = [entry for entry in batch.entries if isinstance(entry, Forward)]
         self.forwards.extend(forwards)
+        self.dropped.extend(name for entry in batch.entries if isinstance(entry, Dropped) for name in entry.sessions)
         if self.confirming and forwards:
             await self.report(OutcomeKind.CONFIRMED, forwards)

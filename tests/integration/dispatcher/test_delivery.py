@@ -134,9 +134,9 @@ async def test_outcomes_that_cannot_be_read_are_counted_and_disturb_nobody(
     await gateway.open("alice")
     await gateway.publish("alice", b"1", message_id="m1")
     await until(lambda: gateway.forwards, "the message is forwarded")
-    assert gateway._reply.startswith(dispatcher_inbox(""))
+    assert gateway.reply.startswith(dispatcher_inbox(""))
 
-    await gateway.channel.basic_publish(b"99\n???", exchange="dispatchers", routing_key=gateway._reply)
+    await gateway.channel.basic_publish(b"99\n???", exchange="dispatchers", routing_key=gateway.reply)
 
     await until(lambda: dispatcher.value("unreadable_total") == 1, "it is counted")
     await gateway.publish("alice", b"1", message_id="m2")

@@ -5,10 +5,15 @@ import json
 import time
 from urllib.parse import urlsplit
 
+import pytest
+from aiormq.exceptions import DeliveryError
+
 from dispatcher.core.quota import SENDER_BURST
-from shared.names import DEAD_LETTERS, RECEIPTS, UNROUTED, user_queue
+from dispatcher.unrouted import PREFETCH
+from shared.names import DEAD_LETTERS, RECEIPTS, UNROUTED, UNROUTED_EXCHANGE, user_queue
 from tests.integration.dispatcher.gateway import Gateway
 from tests.integration.dispatcher.running import Running
+from tests.support.load import Bound
 from tests.support.until import until
 
 MANY = 1000
@@ -53,10 +58,10 @@ async def test_a_burst_for_many_new_users_gives_each_a_queue(dispatcher: Running
         assert await gateway.ready(user_queue(f"user{n}")) == 1
 
 
-async def test_later_messages_need_no_detour(dispatcher: Running, gateway: Gateway) -> None:
+async def test_later_messages_need_no_detour(dispatcher: Running, gateway: Gateway, bound: Bound) -> None:
     await gateway.publish("alice", b"1", message_id="m1")
     await until(lambda: dispatcher.value("unrouted_moved_total") == 1, "the first is moved")
-    await until_bound(dispatcher, gateway, "alice")
+    await bound("alice")
     moved = dispatcher.value("unrouted_moved_total")
 
     await gateway.publish("alice", b"2", message_id="last")
@@ -65,6 +70,42 @@ async def test_later_messages_need_no_detour(dispatcher: Running, gateway: Gatew
     await until(lambda: "last" in gateway.ids("alice"), "both arrive")
     assert gateway.ids("alice")[0] == "m1"
     assert dispatcher.value("unrouted_moved_total") == moved
+
+
+async def test_a_user_is_bound_once_however_often_they_come_but_again_after_their_queue_was_deleted(
+    dispatcher: Running, gateway: Gateway, bound: Bound
+) -> None:
+    await gateway.channel.queue_declare("asked", exclusive=True)
+    await gateway.channel.queue_bind("asked", UNROUTED_EXCHANGE)
+    await gateway.open("alice")
+    await waiting(gateway, "asked", 1)
+    await bound("alice")
+
+    await gateway.close("alice")
+    await until(lambda: dispatcher.value("users") == 0, "she is released")
+    await gateway.open("alice", "again")
+    await gateway.publish("alice", b"1", message_id="m1")
+    await until(lambda: "m1" in gateway.ids("alice"), "her queue is consumed again")
+    assert await gateway.ready("asked") == 1
+
+    await gateway.channel.queue_delete(user_queue("alice"))
+    await waiting(gateway, "asked", 2)
+
+
+async def test_a_queue_that_is_deleted_before_it_is_bound_stays_deleted_until_it_is_needed(
+    dispatcher: Running, gateway: Gateway, bound: Bound
+) -> None:
+    await gateway.publish("alice", b"1", message_id="m1")
+    await until(lambda: dispatcher.value("unrouted_moved_total") == 1, "it is moved")
+    await gateway.channel.queue_delete(user_queue("alice"))
+
+    for later in ("bob", "carol", "dave"):  # the first is bound after alice would be, the last after another try
+        await gateway.publish(later, b"1")
+        await bound(later)
+
+    assert await gateway.ready(user_queue("alice")) is None
+    await gateway.publish("alice", b"2", message_id="m2")
+    await waiting(gateway, user_queue("alice"), 1)
 
 
 async def test_a_moved_message_keeps_its_properties_and_gets_no_id_of_its_own(
@@ -128,20 +169,6 @@ async def waiting(gateway: Gateway, queue: str, count: int) -> None:
         await asyncio.sleep(0.05)
 
 
-async def until_bound(dispatcher: Running, gateway: Gateway, user: str) -> None:
-    """The broker tells AMQP clients nothing of bindings, so probes are published until one needs no detour."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        moved = dispatcher.value("unrouted_moved_total")
-        there = await gateway.ready(user_queue(user)) or 0
-        await gateway.publish(user, b"0")
-        await waiting(gateway, user_queue(user), there + 1)
-        if dispatcher.value("unrouted_moved_total") == moved:
-            return
-        await asyncio.sleep(0.2)  # a pause: what comes without one keeps the queue from being bound
-    raise AssertionError(f"{user} is not bound")
-
-
 async def test_a_client_cannot_make_queues_without_end_and_nothing_of_it_is_lost(
     dispatcher: Running, gateway: Gateway
 ) -> None:
@@ -177,3 +204,36 @@ async def test_who_wants_a_receipt_is_told_of_a_message_for_no_user(dispatcher: 
     assert receipt is not None
     assert receipt.header.properties.correlation_id == "7"
     assert json.loads(receipt.body)["outcome"] == "rejected"
+
+
+async def test_a_new_user_is_found_again_after_somebody_deleted_the_queue_of_first_messages(
+    dispatcher: Running, gateway: Gateway
+) -> None:
+    await gateway.channel.queue_delete(UNROUTED)
+
+    deadline = time.monotonic() + 20
+    while await gateway.ready(user_queue("alice")) is None:  # what is published before it is bound again is lost
+        assert time.monotonic() < deadline, "nothing comes through any more"
+        await gateway.publish("alice", b"1")
+        await asyncio.sleep(0.05)
+
+    assert await gateway.ready(UNROUTED) is not None
+
+
+async def test_a_newcomer_whose_queue_stays_full_does_not_keep_all_others_waiting(
+    dispatcher: Running, gateway: Gateway, bound: Bound
+) -> None:
+    more = PREFETCH + 100
+    await gateway.channel.queue_declare(
+        user_queue("alice"), durable=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+    )
+
+    await asyncio.gather(*(gateway.publish("alice", b"1", message_id=str(n)) for n in range(more)))
+    await gateway.publish("bob", b"2")
+
+    await waiting(gateway, user_queue("bob"), 1)
+    await waiting(gateway, DEAD_LETTERS, more - 1)
+    assert dispatcher.value("dead_lettered_total", reason="queue_full") == more - 1
+    await bound("alice")
+    with pytest.raises(DeliveryError):  # by the broker itself, which is what the publisher should know
+        await gateway.publish("alice", b"3")

@@ -167,6 +167,19 @@ def test_a_lease_that_nobody_renews_for_900_seconds_is_acked_and_forgotten() -> 
     assert desk.core.sessions == 0
 
 
+def test_a_user_whose_last_lease_was_not_renewed_is_released_although_nothing_comes() -> None:
+    desk = Desk(linger_seconds=2.0)
+    desk.serve("s1")
+    desk.wait(900.0)
+    desk.take()
+
+    desk.wait(2.1)
+    assert desk.take() == [Cancel("alice")]
+    desk.cancelled()
+
+    assert not list(desk.core.users)
+
+
 def test_a_renewal_keeps_a_lease_for_another_900_seconds() -> None:
     desk = Desk()
     desk.serve("s1", "s2")
