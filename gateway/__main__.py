@@ -3,10 +3,14 @@
 import asyncio
 import sys
 
+from shared import unused  # noqa: F401 -- before the others: it keeps them small
+
+# isort: split
 from gateway.app import run
 from gateway.keys import KeysAway
+from gateway.lane import LANE
 from gateway.settings import GatewaySettings
-from shared import lanes, log
+from shared import garbage, lanes, log
 from shared.http import CannotListen
 from shared.settings import EXIT_BAD_SETTING, help_text, load
 
@@ -16,7 +20,7 @@ Holds the Socket.IO connections of clients and tells the dispatchers what they c
 
 
 def main() -> int:
-    """The exit code: 0 after a drain, 1 when it cannot listen, 3 for a wrong setting."""
+    """The exit code: 0 after a drain, 1 when it cannot listen, 2 for arguments, 3 for a wrong setting."""
     if {"-h", "--help"} & set(sys.argv[1:]):
         sys.stdout.write(help_text(GatewaySettings, INTRO) + "\n")
         return 0
@@ -26,6 +30,9 @@ def main() -> int:
     settings = load(GatewaySettings)
     log.configure(settings.log_level, settings.log_format)
     lanes.choose()
+    garbage.leave_the_start_alone()
+    if LANE.taken:  # what the libraries keep of a client that has left goes round in circles
+        garbage.look_seldom()
     code = 0
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

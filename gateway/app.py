@@ -130,7 +130,7 @@ class Gateway:
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
             self.sessions.tick(now)
-            self.sockets.engine.tick(now)
+            self.sockets.tick(now)
             if self.link.down_seconds(now) > self.settings.gateway_confirm_timeout_seconds:
                 # Elsewhere may be a gateway that has a broker.
                 self.sockets.cut_some(CUT_PER_TICK, "broker away")

@@ -5,22 +5,23 @@ client comes back by itself.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qs
 
+from engineio.packet import CLOSE, Packet
+
+from gateway.core.strangers import Strangers
 from gateway.frames import LINE, Frames
-from gateway.line import Line, Patience
+from gateway.line import ENDING_SECONDS, Line, Patience
 from gateway.metrics import Metrics
 from gateway.polling import Polling, Socket
 from gateway.server import Server
 from gateway.settings import GatewaySettings
 from shared.http import Receive, Scope, Send, refuse
-
-LOGIN_SECONDS = 10.0
-"""How long a connection may go without a session."""
 
 MOST_STRANGERS = 10_000
 """Connections without a session that there may be; beyond it the longest waiting is closed before its time."""
@@ -36,7 +37,6 @@ class Connection(Generic[S]):
     """`session` is None until the client has logged in, and again after it has logged out; `line` while it polls."""
 
     id: str
-    since: float
     patience: Patience
     line: Line | None = None
     session: S | None = None
@@ -60,10 +60,14 @@ class Engine(Generic[S]):
         self._tasks = tasks
         self._server = server
         self._connections: dict[str, Connection[S]] = {}
-        self._strangers: dict[str, Connection[S]] = {}  # without a session, the longest waiting first
+        self._strangers: Strangers[Connection[S]] = Strangers()
         self.most_strangers = MOST_STRANGERS
         polling = Polling(
-            self._serve, post_bytes=settings.frame_bytes, find=self._open_socket, on_bad_post=self._close_bad
+            self._serve,
+            post_bytes=settings.frame_bytes,
+            find=self._open_socket,
+            on_bad_post=self._close_bad,
+            on_trifle=self.spend,
         )
         self.app = Frames(
             polling,
@@ -77,7 +81,7 @@ class Engine(Generic[S]):
 
     def close(self, connection: Connection[S], why: str) -> None:
         """Sends what is queued, then closes. Idempotent. `why` is counted: one of a few fixed reasons."""
-        self._strangers.pop(connection.id, None)
+        self._strangers.left(connection)
         socket = self._server.eio.sockets.get(connection.id)
         if connection.closing or socket is None:
             return
@@ -88,8 +92,15 @@ class Engine(Generic[S]):
         if socket.upgraded:
             socket.queue.put_nowait(None)  # engine.io's own sign for the writer to flush, close and end
         else:
-            # A polling client learns it from the next poll's answer.
-            self._tasks.create_task(socket.close(wait=False, reason=self._server.eio.reason.SERVER_DISCONNECT))
+            self._tasks.create_task(self._close_polling(socket))
+
+    async def _close_polling(self, socket: Any) -> None:
+        """The client learns it from its next poll's answer, or nothing comes; a poll after the close is refused."""
+        socket.queue.put_nowait(Packet(CLOSE))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ENDING_SECONDS):
+                await socket.queue.join()
+        await socket.close(wait=False, abort=True, reason=self._server.eio.reason.SERVER_DISCONNECT)
 
     def spend(self, name: str) -> None:
         """The client said something that leads to nothing: it may do so a limited number of times."""
@@ -112,14 +123,20 @@ class Engine(Generic[S]):
     def is_open(self, connection: Connection[S]) -> bool:
         return self.is_here(connection) and not connection.closing
 
+    def judging(self, connection: Connection[S]) -> None:
+        """It has said who it is; until `logged_in` or `refused` its time stands still."""
+        self._strangers.judging(connection, time.monotonic())
+
+    def refused(self, connection: Connection[S]) -> None:
+        self._strangers.refused(connection, time.monotonic())
+
     def logged_in(self, connection: Connection[S]) -> None:
-        self._strangers.pop(connection.id, None)
+        self._strangers.left(connection)
 
     def logged_out(self, connection: Connection[S]) -> None:
         """From now on it has a few seconds to log in again."""
         if self.is_open(connection):
-            connection.since = time.monotonic()
-            self._strangers[connection.id] = connection
+            self._strangers.came(connection, time.monotonic())
 
     def open_connections(self) -> list[Connection[S]]:
         """Those that nobody has begun to close."""
@@ -134,10 +151,7 @@ class Engine(Generic[S]):
         stuck = self.app.abort_stuck(now)
         if stuck:
             self._metrics.cut.labels(UNREAD).inc(stuck)
-        while self._strangers:
-            connection = next(iter(self._strangers.values()))
-            if now - connection.since < LOGIN_SECONDS:
-                return
+        for connection in self._strangers.overdue(now):
             self.close(connection, "no login")
 
     async def stop(self) -> None:
@@ -148,17 +162,18 @@ class Engine(Generic[S]):
 
     def came(self, name: str, scope: Scope) -> None:
         now = time.monotonic()
-        connection = Connection[S](name, now, Patience(self._sends_per_second, now))
-        self._connections[name] = self._strangers[name] = connection
+        connection = self._connections[name] = Connection[S](name, Patience(self._sends_per_second, now))
+        self._strangers.came(connection, now)
         self._attach(connection, scope)
-        if len(self._strangers) > self.most_strangers:
-            self.close(next(iter(self._strangers.values())), "no login")
+        if len(self._strangers) > self.most_strangers and (longest := self._strangers.longest()) is not None:
+            self.close(longest, "no login")
 
     def left(self, name: str) -> None:
         connection = self._connections.pop(name, None)
         if connection is not None and connection.line is not None:
             connection.line.ends(time.monotonic())
-        self._strangers.pop(name, None)
+        if connection is not None:
+            self._strangers.left(connection)
 
     def connection(self, name: str) -> Connection[S] | None:
         return self._connections.get(name)

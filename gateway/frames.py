@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable
 
+from gateway.attachments import plain
 from gateway.line import Line, Patience
 from shared.http import App, Message, Receive, Scope, Send
 
@@ -22,6 +23,7 @@ LINE = "restante.line"
 _FRAME = re.compile(r"[13]\Z|4[0-4]")
 _FRAME_OR_UPGRADE = re.compile(r"[135]\Z|2probe\Z|4[0-4]")
 _ANSWER = "43"
+_BINARY_ANSWER = "46"
 
 
 class Frames:
@@ -44,26 +46,34 @@ class Frames:
         self._sends_per_second = sends_per_second
         self._on_bad_frame = on_bad_frame
         self._on_flood = on_flood
-        self._lines: set[Line] = set()
+        self._watched: set[Line] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "websocket":
             await self._app(scope, receive, send)
             return
         websocket = getattr(receive, "__self__", None)
-        line = scope[LINE] = Line(websocket, Patience(self._sends_per_second, time.monotonic()))
+        line = scope[LINE] = Line(websocket, Patience(self._sends_per_second, time.monotonic()), self._watched)
         closed = False
+        parts = 0  # of an answer with binary parts, that are to come
 
         async def filtered_receive() -> Message:
-            nonlocal closed
-            line.listens = True
-            try:
-                message = await receive()
-            finally:
-                line.listens = False
-            if message["type"] != "websocket.receive":
-                return message
+            nonlocal closed, parts
+            while True:
+                line.listens = True
+                try:
+                    message = await receive()
+                finally:
+                    line.listens = False
+                if message["type"] != "websocket.receive":
+                    return message
+                if not (parts and message.get("bytes") is not None and line.patience.take(time.monotonic())):
+                    break
+                parts -= 1
             text = message.get("text") or ""
+            if text.startswith(_BINARY_ANSWER):
+                text, parts = plain(text)
+                message = {"type": "websocket.receive", "text": text}
             if not self._valid.match(text):
                 self._on_bad_frame()
             # An answer costs nothing before it is known to be one to nothing.
@@ -86,18 +96,16 @@ class Frames:
             finally:
                 line.write_ended()
 
-        self._lines.add(line)
         try:
             await self._app(scope, filtered_receive, watched_send)
         finally:
-            self._lines.discard(line)
+            line.is_over(time.monotonic())
 
     def abort_stuck(self, now: float) -> int:
         """Ends the WebSockets of clients that do not read. `now` is monotonic; returns how many were not ending."""
-        stuck = [line for line in self._lines if line.is_stuck(now, self._stuck_seconds)]
+        stuck = [line for line in self._watched if line.is_stuck(now, self._stuck_seconds)]
         for line in stuck:
             line.abort()
-        for line in self._lines:
-            if line.is_late(now):
-                line.abort()
+        for line in [line for line in self._watched if line.is_late(now)]:
+            line.abort()
         return len(stuck)

@@ -26,12 +26,12 @@ class Handshake:
 _decoder = msgspec.json.Decoder(_Auth)
 
 
-def read(auth_json: bytes | str) -> Handshake | Refusal:
-    """The raw JSON of `auth`, empty if there is none. Never raises."""
+def read(auth_json: bytes | str, what: str = "auth") -> Handshake | Refusal:
+    """The raw JSON of `auth`, empty if there is none. `what` a refusal calls it. Never raises."""
     try:
         auth = _decoder.decode(auth_json or "{}")
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
-        return Refusal(Code.BAD_REQUEST, "auth must be { token: string, seen?: string or list of strings }")
+        return Refusal(Code.BAD_REQUEST, f"{what} must be {{ token: string, seen?: string or list of strings }}")
     seen = (auth.seen,) if isinstance(auth.seen, str) else tuple(auth.seen or ())
     if len(seen) > SEEN_IDS:
         return Refusal(Code.BAD_REQUEST, f"seen has more than {SEEN_IDS} ids")

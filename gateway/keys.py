@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -61,9 +62,13 @@ def read_file(path: Path) -> Callable[[], bytes]:
 
 def read_url(url: str) -> Callable[[], bytes]:
     def read() -> bytes:
-        # The settings admit http and https only.
-        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            body = bytes(answer.read(JWKS_BYTES + 1))
+        try:
+            # The settings admit http and https only.
+            with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT_SECONDS) as answer:  # noqa: S310
+                body = bytes(answer.read(JWKS_BYTES + 1))
+        except urllib.error.HTTPError as err:
+            err.close()  # an answer that says no is an open connection, too
+            raise
         if len(body) > JWKS_BYTES:
             raise KeysAway(f"a JWKS of more than {JWKS_BYTES} bytes")
         return body

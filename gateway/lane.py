@@ -59,10 +59,11 @@ class Lane:
         self._on_fault = on_fault
         self._named = b"" if namespace == "/" else namespace.encode() + b","
         self._answer = re.compile(rb"43%b([0-9]{1,15})(\[.*\])\Z" % re.escape(self._named), re.DOTALL)
+        self._before = websocket.take
         websocket.take = self.take
 
     def close(self) -> None:
-        self._websocket.take = None
+        self._websocket.take = self._before
 
     def say(self, event: bytes, answered: Answered) -> bool:
         """The event `message` with this JSON object. False: it has to take the other way."""
@@ -78,12 +79,10 @@ class Lane:
 
     def take(self, frame: bytes) -> bool:
         """A text frame. False: it is no good answer to what was asked, and has to take the other way."""
-        if not self._line.listens:
-            return False
-        match = self._answer.match(frame)
+        match = self._answer.match(frame) if self._line.listens else None
         callback = None if match is None else self._callbacks.get(int(match[1]))
         if match is None or callback is None:
-            return False
+            return self._before is not None and self._before(frame)
         try:
             arguments = [] if match[2] == b"[]" else answer(match[2].decode())
         except (UnicodeDecodeError, BadPacket):

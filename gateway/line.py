@@ -35,9 +35,13 @@ class Patience:
 class Line:
     """A WebSocket's transport, watched. None of its methods raises."""
 
-    def __init__(self, websocket: object, patience: Patience) -> None:
-        """`websocket` is uvicorn's; any other object cannot be aborted, and has no fast lane."""
+    def __init__(self, websocket: object, patience: Patience, watched: "set[Line] | None" = None) -> None:
+        """`websocket` is uvicorn's; any other object cannot be aborted, and has no fast lane.
+
+        In `watched` it is while it is written to or is to end, so that looking costs nothing for the others.
+        """
         self.patience = patience
+        self._watched = watched
         self.straight = websocket if isinstance(websocket, StraightWebSocket) else None
         self.listens = False
         """Whether engine.io waits for what comes next, and so is done with all that came before."""
@@ -46,13 +50,25 @@ class Line:
         self._unsent = 0
         self._moved_at = 0.0  # when the client last read some of it
         self._ending_at: float | None = None
+        self._over = False
 
     def write_began(self, now: float) -> None:
         self._writing += 1
         self._moved_at = now
+        self._watch()
 
     def write_ended(self) -> None:
         self._writing -= 1
+        if not self._writing and self._ending_at is None and self._watched is not None:
+            self._watched.discard(self)
+
+    def is_over(self, now: float) -> None:
+        """All has been said. Its transport does not close before that is read; there are a few seconds for it."""
+        self._over = True
+        if self._is_unread():
+            self.ends(now)
+        else:
+            self._forget()
 
     def is_stuck(self, now: float, seconds: float) -> bool:
         """Whether something is being written and the client has not read a byte of it for so long."""
@@ -65,11 +81,27 @@ class Line:
         """It is to be closed once what is queued has been written, and soon in any case."""
         if self._ending_at is None:
             self._ending_at = now
+            self._watch()
 
     def is_late(self, now: float) -> bool:
         return self._ending_at is not None and now - self._ending_at > ENDING_SECONDS
 
+    def _watch(self) -> None:
+        if self._watched is not None:
+            self._watched.add(self)
+
     def abort(self) -> None:
         """At once, with all that is not read. ASGI has no way to: a close would wait behind it."""
-        if self._transport is not None:
+        if self._transport is not None and (self._is_unread() or not self._over):
             self._transport.abort()
+        if self._over:
+            self._forget()
+
+    def _is_unread(self) -> bool:
+        return self._transport is not None and self._transport.get_write_buffer_size() > 0
+
+    def _forget(self) -> None:
+        """Nobody is to look at it any more."""
+        if self._watched is not None:
+            self._watched.discard(self)
+        self._watched = None

@@ -10,16 +10,18 @@ import time
 from datetime import UTC, datetime
 
 from aio_pika.abc import AbstractConnection
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.abc import AbstractChannel
 from aiormq.exceptions import AMQPError, ChannelNotFoundEntity
 from pamqp.commands import Basic
 
 from gateway.core.sessions import Sessions
+from gateway.inbox import Inbox
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox
 from gateway.send import NotHeld, Outgoing
 from gateway.settings import GatewaySettings
-from shared import log
+from gateway.turns import Turns
+from shared import log, sieve
 from shared.alarm import Alarm
 from shared.broker import (
     Backoff,
@@ -28,15 +30,17 @@ from shared.broker import (
     close,
     connect,
     heartbeat_seconds,
+    heeding,
     lost,
+    sieve_of,
     silent_seconds,
     wire,
 )
-from shared.names import DISPATCHERS_EXCHANGE, GATEWAYS_EXCHANGE, MESSAGES, SESSIONS_EXCHANGE, gateway_inbox
-from shared.numbered import Listener, Speaker
+from shared.names import DISPATCHERS_EXCHANGE, MESSAGES, SESSIONS_EXCHANGE, gateway_inbox
+from shared.numbered import Speaker
 from shared.publish import Blocked, ConfirmedPublisher, PublishFailed
 from shared.sidedoor import SideDoor
-from shared.wire import Lease, Outcome, Unreadable, decode_batch
+from shared.wire import Batch, Lease, Outcome
 
 SETUP_SECONDS = 10.0
 SEND_SECONDS = 5.0
@@ -44,7 +48,6 @@ LOOK_SECONDS = 0.5
 PROVEN_SECONDS = 5.0
 """A connection that held for so long is a success: the pauses start small again."""
 
-UNREADABLE_LOG_SECONDS = 60.0
 PERSISTENT = 2
 
 _FAILURES = (AMQPError, ConnectionError, TimeoutError, RuntimeError)  # aiormq has RuntimeErrors for closed channels
@@ -60,10 +63,10 @@ class Link:
         self._sessions = sessions
         self._outbox: Outbox | None = None  # None while the link is down
         self._sends: ConfirmedPublisher | None = None
+        self._turns = Turns()
         self._alarm = Alarm()  # that of the connection
         self._side_door = SideDoor(settings, "restante gateway, during an alarm")
         self._down_since = time.monotonic()
-        self._unreadable_logged = -UNREADABLE_LOG_SECONDS
         self.why_down = "connecting to the broker"
 
     @property
@@ -93,6 +96,10 @@ class Link:
 
     async def publish(self, outgoing: Outgoing) -> None:
         """Returns once the broker holds the message. Raises `NotHeld`."""
+        async with self._turns.of(outgoing):
+            await self._publish(outgoing)
+
+    async def _publish(self, outgoing: Outgoing) -> None:
         if self._sends is None:
             raise NotHeld("the broker is away")
         properties = Basic.Properties(
@@ -139,25 +146,25 @@ class Link:
 
     async def _hold_one(self) -> None:
         """One connection, from its making to its loss, which is raised as `BrokerAway`."""
-        connection = await connect(self._settings, "restante gateway")
+        connection = await connect(self._settings, "restante gateway", sifted=sieve.LANE.taken)
         try:
             gone = lost(connection)
             alarm = self._watched(connection)
-            bodies: asyncio.Queue[bytes] = asyncio.Queue()
-            inbox = gateway_inbox(secrets.token_hex(8))
+            inbox = Inbox(gateway_inbox(secrets.token_hex(8)), self._metrics, self._told)
             channels = wire(connection)
             before = cancellations()
             try:
-                async with asyncio.timeout(SETUP_SECONDS):
-                    incoming = await channels.channel(publisher_confirms=False)
-                    await self._declare_inbox(incoming, inbox)
-                    leases = await channels.channel(publisher_confirms=True, on_return_raises=True)
-                    outcomes = await channels.channel(publisher_confirms=True, on_return_raises=True)
-                    sends = await channels.channel(publisher_confirms=True, on_return_raises=True)
-                    _consume_ends(incoming, gone)
-                    for channel in (incoming, leases, outcomes, sends):
-                        _channel_ends(channel, gone)
-                    await self._consume(incoming, inbox, bodies)
+                with heeding():
+                    async with asyncio.timeout(SETUP_SECONDS):
+                        incoming = await channels.channel(publisher_confirms=False)
+                        await inbox.declare(incoming)
+                        leases = await channels.channel(publisher_confirms=True, on_return_raises=True)
+                        outcomes = await channels.channel(publisher_confirms=True, on_return_raises=True)
+                        sends = await channels.channel(publisher_confirms=True, on_return_raises=True)
+                        _consume_ends(incoming, gone)
+                        for channel in (incoming, leases, outcomes, sends):
+                            _channel_ends(channel, gone)
+                        await inbox.consume(incoming, sieve_of(connection))
             except ChannelNotFoundEntity as err:
                 raise BrokerAway("waiting for a dispatcher to declare the exchanges") from err
             except _FAILURES as err:
@@ -168,16 +175,16 @@ class Link:
                 # aiormq's way to say that the connection went away meanwhile. Passed on, it would end `run` unseen.
                 raise BrokerAway("the connection was closed while the link was set up") from err
             outbox = Outbox(
-                self._speaker(inbox, leases, alarm, exchange=SESSIONS_EXCHANGE, mandatory=True),
-                self._speaker(inbox, outcomes, alarm, exchange=DISPATCHERS_EXCHANGE, mandatory=False),
+                self._speaker(inbox.name, leases, alarm, exchange=SESSIONS_EXCHANGE, mandatory=True),
+                self._speaker(inbox.name, outcomes, alarm, exchange=DISPATCHERS_EXCHANGE, mandatory=False),
                 alarm,
             )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_watch(connection, gone), name="watch the link")
-                tasks.create_task(self._read(bodies), name="read the inbox")
+                tasks.create_task(inbox.run(), name="read the inbox")
                 tasks.create_task(outbox.run_leases(), name="publish leases")
                 tasks.create_task(outbox.run_outcomes(), name="publish outcomes")
-                self._begin(outbox, ConfirmedPublisher(sends, timeout_seconds=SEND_SECONDS, alarm=alarm), inbox)
+                self._begin(outbox, ConfirmedPublisher(sends, timeout_seconds=SEND_SECONDS, alarm=alarm), inbox.name)
         finally:
             self._end()
             await close(connection)
@@ -222,32 +229,8 @@ class Link:
             self._metrics.link_losses.inc()
             self._sessions.link_down(self._down_since)
 
-    async def _declare_inbox(self, channel: AbstractChannel, inbox: str) -> None:
-        await channel.queue_declare(inbox, exclusive=True)
-        await channel.queue_bind(inbox, GATEWAYS_EXCHANGE, inbox)
-
-    async def _consume(self, channel: AbstractChannel, inbox: str, bodies: asyncio.Queue[bytes]) -> None:
-        listener = Listener()
-
-        async def take(message: DeliveredMessage) -> None:
-            # Nothing is awaited here: each delivery is a task of its own, and they start in order.
-            if (body := listener.heard(message)) is not None:
-                bodies.put_nowait(body)
-
-        await channel.basic_consume(inbox, take, no_ack=True)
-
-    async def _read(self, bodies: asyncio.Queue[bytes]) -> None:
-        while True:
-            body = await bodies.get()
-            try:
-                batch = decode_batch(body)
-            except Unreadable as err:
-                self._metrics.unreadable.inc()
-                if time.monotonic() - self._unreadable_logged > UNREADABLE_LOG_SECONDS:
-                    self._unreadable_logged = time.monotonic()
-                    _log.warning("a dispatcher's batch cannot be read and is left out", reason=str(err))
-                continue
-            self._sessions.batch(batch, time.monotonic())
+    def _told(self, batch: Batch) -> None:
+        self._sessions.batch(batch, time.monotonic())
 
 
 def _first(error: BaseException) -> str:

@@ -33,8 +33,11 @@ class Outbox:
         self._alarm = alarm
         self._alarm.listen(self._say_last_leases_again)
         self._leases: asyncio.Queue[Lease] = asyncio.Queue()
-        self._outcomes: asyncio.Queue[tuple[str, Outcome]] = asyncio.Queue()
+        self._outcomes: dict[str, list[Outcome]] = {}  # by inbox
+        self._reported = asyncio.Event()
         self._free = asyncio.Semaphore(OUTCOMES_UNDER_WAY)
+        self._under_way = 0
+        self._all_said = asyncio.Event()
         self._newest: dict[str, Lease] = {}  # by session, of those that are not confirmed
         self._late: dict[str, Lease] = {}  # by session, the last one confirmed, where a copy may come late
 
@@ -43,11 +46,14 @@ class Outbox:
         self._leases.put_nowait(lease)
 
     def report(self, reply: str, outcome: Outcome) -> None:
-        self._outcomes.put_nowait((reply, outcome))
+        self._outcomes.setdefault(reply, []).append(outcome)
+        self._reported.set()
 
     async def flushed(self) -> None:
         """Returns when the broker has everything."""
-        await self._outcomes.join()
+        while self._outcomes or self._under_way:
+            self._all_said.clear()
+            await self._all_said.wait()
         await self._leases.join()
 
     async def run_leases(self) -> None:
@@ -81,12 +87,21 @@ class Outbox:
     async def run_outcomes(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
-                by_inbox: dict[str, list[Outcome]] = {}
-                for reply, outcome in await _some(self._outcomes, OUTCOMES_TOGETHER):
-                    by_inbox.setdefault(reply, []).append(outcome)
-                for reply, outcomes in by_inbox.items():
+                await self._reported.wait()
+                self._reported.clear()
+                while self._outcomes:
                     await self._free.acquire()
+                    reply, outcomes = self._next_outcomes()
+                    self._under_way += 1
                     tasks.create_task(self._publish_outcomes(reply, outcomes))
+
+    def _next_outcomes(self) -> tuple[str, list[Outcome]]:
+        """For the inbox that has waited longest, as many as go together."""
+        reply = next(iter(self._outcomes))
+        outcomes = self._outcomes.pop(reply)
+        if len(outcomes) > OUTCOMES_TOGETHER:
+            self._outcomes[reply] = outcomes[OUTCOMES_TOGETHER:]
+        return reply, outcomes[:OUTCOMES_TOGETHER]
 
     async def _publish_outcomes(self, reply: str, outcomes: list[Outcome]) -> None:
         try:
@@ -95,8 +110,9 @@ class Outbox:
             raise BrokerAway(f"outcomes could not be sent: {err}") from err
         finally:
             self._free.release()
-        for _ in outcomes:
-            self._outcomes.task_done()
+        self._under_way -= 1
+        if not (self._outcomes or self._under_way):
+            self._all_said.set()
 
 
 async def _some(queue: "asyncio.Queue[T]", most: int) -> list[T]:

@@ -1,7 +1,8 @@
 """Keeps from engine.io what it cannot bear of clients that poll: posts that are none, upgrades that never come about.
 
 It takes a post that was cut off for a whole one, goes on after a packet that is none, waits for ever for an upgrade
-that was begun, and stops delivering to a client whose upgrade failed.
+that was begun, and stops delivering to a client whose upgrade failed. It fails on any other request that was cut off,
+and on one that names an upgrade and is none.
 """
 
 import asyncio
@@ -9,8 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import parse_qs
+from weakref import WeakKeyDictionary
 
-from shared.http import App, Message, Receive, Scope, Send, refuse
+from gateway.attachments import plain
+from shared.http import App, Message, Receive, Scope, Send, refuse, respond
 
 UPGRADE_SECONDS = 10.0
 POST_PACKETS = 256
@@ -18,6 +21,8 @@ POST_PACKETS = 256
 it sends. engine.io itself would take 16."""
 
 _SEPARATOR = "\x1e"
+_PART = "b"
+_MESSAGE = "4"
 _PACKET = re.compile(r"[13]\Z|4[0-4]")
 
 
@@ -38,36 +43,53 @@ class Polling:
         post_bytes: int,
         find: Callable[[str], Socket | None],
         on_bad_post: Callable[[str], None],
+        on_trifle: Callable[[str], None],
     ) -> None:
-        """`find` knows the connections that are open, by engine.io's id; `on_bad_post` closes one of them."""
+        """`find` knows the connections that are open, by engine.io's id; `on_bad_post` closes one of them.
+
+        `on_trifle` counts a post of pongs alone, which nobody behind this counts, and may close its connection.
+        """
         self._app = app
         self._post_bytes = post_bytes
         self._find = find
         self._on_bad_post = on_bad_post
+        self._on_trifle = on_trifle
+        self._parts: WeakKeyDictionary[Socket, int] = WeakKeyDictionary()
+        """Of an answer with binary parts, how many are to come: the stock JavaScript client posts them after it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = parse_qs(scope["query_string"].decode("latin-1"))
         connection = asked.get("sid", [""])[0]
         if "j" in asked:
             await refuse(scope, send, 400, b"no JSONP\n")
-        elif not connection:
-            await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await self._upgrade(connection, scope, receive, send)
-        elif scope["method"] == "POST":
+            await (self._upgrade(connection, scope, receive, send) if connection else self._app(scope, receive, send))
+        elif connection and scope["method"] == "POST":
             await self._post(connection, scope, receive, send)
         else:
-            await self._app(scope, receive, send)
+            headers = [(name, value) for name, value in scope["headers"] if name != b"upgrade"]
+            await self._app({**scope, "headers": headers}, _no_body, send)
 
     async def _post(self, connection: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._find(connection) is None:  # engine.io fails on one that is just being closed
+        body = await _whole(receive, self._post_bytes) if self._find(connection) is not None else None
+        socket = self._find(connection)
+        if socket is None:  # engine.io fails on one that is just being closed, which it may be since the head came
             await refuse(scope, send, 400, b"no such connection\n")
             return
-        body = await _whole(receive, self._post_bytes)
-        if body is None or not _is_payload(body):
+        packets = None if body is None else self._without_parts(socket, body)
+        if packets is None or len(packets) > POST_PACKETS or not all(map(_PACKET.match, packets)):
             self._on_bad_post(connection)
             await refuse(scope, send, 400, b"not a payload\n")
             return
+        if not packets:
+            await respond(send, 200, b"OK")  # as engine.io does
+            return
+        if not any(packet.startswith(_MESSAGE) for packet in packets):
+            self._on_trifle(connection)
+            if self._find(connection) is None:
+                await refuse(scope, send, 400, b"too many\n")
+                return
+        body = _SEPARATOR.join(packets).encode()
         given = iter([{"type": "http.request", "body": body, "more_body": False}])
 
         async def replayed() -> Message:
@@ -77,6 +99,25 @@ class Polling:
         headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
         headers.append((b"content-length", str(len(body)).encode()))
         await self._app({**scope, "headers": headers}, replayed, send)
+
+    def _without_parts(self, socket: Socket, body: bytes) -> list[str] | None:
+        """The packets; None when it is no text."""
+        try:
+            said = body.decode().split(_SEPARATOR)
+        except UnicodeDecodeError:
+            return None
+        packets: list[str] = []
+        parts = self._parts.pop(socket, 0)
+        for packet in said:
+            if parts and packet.startswith(_PART):
+                parts -= 1
+                continue
+            text, more = plain(packet)
+            packets.append(text)
+            parts += more
+        if parts:
+            self._parts[socket] = parts
+        return packets
 
     async def _upgrade(self, connection: str, scope: Scope, receive: Receive, send: Send) -> None:
         socket = self._find(connection)
@@ -111,6 +152,11 @@ class Polling:
             socket.upgrading = False  # or it would answer every poll with nothing
 
 
+async def _no_body() -> Message:
+    """Nobody asks for one, so nobody waits for it."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
 async def _whole(receive: Receive, most_bytes: int) -> bytes | None:
     """The body of a request; None when it is too large, or its client left before the end."""
     body = bytearray()
@@ -123,11 +169,3 @@ async def _whole(receive: Receive, most_bytes: int) -> bytes | None:
             return None
         if not message.get("more_body"):
             return bytes(body)
-
-
-def _is_payload(body: bytes) -> bool:
-    try:
-        packets = body.decode().split(_SEPARATOR)
-    except UnicodeDecodeError:
-        return False
-    return len(packets) <= POST_PACKETS and all(_PACKET.match(packet) for packet in packets)

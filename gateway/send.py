@@ -68,7 +68,7 @@ class _Request(msgspec.Struct):
     to: str
     data: msgspec.Raw
     id: str | None = None
-    type: str = ""
+    type: str | None = None
     ttl: float | None = None
 
 
@@ -83,12 +83,13 @@ def judge(argument: bytes, claims: Claims, max_bytes: int) -> Outgoing | Rejecti
         orjson.loads(data)  # the dispatcher reads it with this, and would put it to the dead letters
     except (msgspec.MsgspecError, RecursionError, UnicodeError, orjson.JSONDecodeError) as err:
         return Rejection(Code.BAD_REQUEST, f"not {{ to, data, id?, type?, ttl? }}: {err}")
+    kind = request.type or ""
     own_id = secrets.token_hex(16) if request.id is None else request.id
     if not is_user_id(request.to):
         return Rejection(Code.BAD_REQUEST, "to is no user id")
     if not (0 < len(own_id) <= ID_CHARACTERS and own_id.isascii() and own_id.isprintable()):
         return Rejection(Code.BAD_REQUEST, f"id must be 1 to {ID_CHARACTERS} printable ASCII characters")
-    if len(request.type.encode()) > TYPE_BYTES:
+    if len(kind.encode()) > TYPE_BYTES:
         return Rejection(Code.BAD_REQUEST, f"type is longer than {TYPE_BYTES} bytes")
     ttl = request.ttl
     if ttl is not None and not (math.isfinite(ttl) and 0 < ttl <= MOST_TTL_SECONDS):
@@ -98,7 +99,7 @@ def judge(argument: bytes, claims: Claims, max_bytes: int) -> Outgoing | Rejecti
     if len(data) > max_bytes:
         return Rejection(Code.TOO_LARGE, f"{len(data)} bytes where {max_bytes} are allowed")
     ttl_ms = None if ttl is None else max(1, round(ttl * 1000))
-    return Outgoing(claims.user, request.to, f"{claims.user}/{own_id}", request.type, data, ttl_ms)
+    return Outgoing(claims.user, request.to, f"{claims.user}/{own_id}", kind, data, ttl_ms)
 
 
 class Allowance:

@@ -1,28 +1,28 @@
 """python-socketio's server, with what a stranger could do to it shut off.
 
 As it comes it runs handlers for events that a client makes up, forgets what failed half-way, and numbers the
-callbacks of every session from 1 (TRAPS A7 to A13). All departures from the library are in this file.
+callbacks of every session from 1 (TRAPS A7 to A13). All departures from the library are in this file and in `roster`.
 """
 
 import functools
-import itertools
-import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import engineio
 import engineio.payload
 import socketio
 
-from gateway.lane import Lane
+from gateway.lane import LANE, Lane
 from gateway.line import Line
-from gateway.packets import BadPacket, RawPacket, answer, arguments
+from gateway.packets import RawPacket, arguments
 from gateway.polling import POST_PACKETS
+from gateway.quiet import QuietServer
+from gateway.roster import Roster
 from gateway.settings import GatewaySettings
 from gateway.tokens import Code, Refusal
 from gateway.unread import Unread
 from shared.http import Scope
 
-NUMBERS = 10**12
 _ANSWER = "3"
 
 
@@ -40,7 +40,9 @@ class Handlers(Protocol):
     def logged_in(self, session: str) -> None:
         """The client's CONNECT has been answered."""
 
-    def logged_out(self, session: str) -> None: ...
+    def logged_out(self, session: str) -> None:
+        """Also of one that `log_in` has let in and `logged_in` was never said of."""
+
     def said(self, session: str, number: int | None, said: list[bytes]) -> None:
         """An event; `number` asks for an answer. Raises `BadPacket`."""
 
@@ -54,39 +56,6 @@ class Handlers(Protocol):
         """Something that it said could not be borne."""
 
 
-class _Manager(socketio.AsyncManager):  # type: ignore[misc]  # it has no types
-    """`connected` hears of every session whose CONNECT has been answered, `unasked` of answers to nothing."""
-
-    def __init__(self, connected: Callable[[str], None], unasked: Callable[[str], None]) -> None:
-        super().__init__()
-        self._connected = connected
-        self._unasked = unasked
-        # The stock client sends a callback that its application calls late over the connection it has by then,
-        # with the number of the old one. So no two sessions share numbers, of two gateways neither.
-        self.numbers = itertools.count(secrets.randbelow(NUMBERS))
-
-    async def connect(self, sid: str, namespace: str) -> Any:
-        result = await super().connect(sid, namespace)
-        self._connected(sid)
-        return result
-
-    def number(self, sid: str, callback: Callable[[list[bytes]], None]) -> int:
-        """Of the callback that this client is asked for."""
-        number = next(self.numbers)
-        self.callbacks.setdefault(sid, {})[number] = callback
-        return number
-
-    async def trigger_callback(self, sid: str | None, id: int | None, data: str | None) -> None:  # noqa: A002 -- theirs
-        if id is None:
-            raise BadPacket("a callback without its number")
-        answered = answer(data)
-        callback = self.callbacks.get(sid, {}).pop(id, None)
-        if callback is not None:
-            callback(answered)
-        else:  # a second one, or one to nothing: it changes nothing
-            self._unasked(sid or "")
-
-
 class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
     """Strangers cannot raise into it, make up events or leave anything behind."""
 
@@ -95,7 +64,7 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
         self.namespace = settings.gateway_namespace
         self._to = handlers
         super().__init__(
-            client_manager=_Manager(handlers.logged_in, self._unasked),
+            client_manager=Roster(self.namespace, handlers.logged_in, self._unasked),
             serializer=RawPacket,
             async_handlers=False,
             async_mode="asgi",
@@ -154,6 +123,9 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
 
     # --- what the library calls -----------------------------------------------------------
 
+    def _engineio_server_class(self) -> type[engineio.AsyncServer]:
+        return QuietServer if LANE.taken else engineio.AsyncServer
+
     async def _connect(self, sid: str, _environ: object, auth: str | None) -> None:
         connection = self.connection_of(sid) or ""
         try:
@@ -183,9 +155,11 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
         try:
             await super()._handle_eio_disconnect(eio_sid, reason)
         finally:
-            # One that left while it was logging in: the library keeps it for ever.
+            # One that left while it was logging in, which engine.io may find out in sending it the answer: the library
+            # keeps it for ever, and says nothing of its end.
             sid = self.manager.sid_from_eio_sid(eio_sid, self.namespace)
             if sid is not None:
+                self._to.logged_out(sid)
                 self.manager.basic_disconnect(sid, self.namespace)
             self._to.left(eio_sid)
 

@@ -3,6 +3,7 @@
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     BeforeValidator,
@@ -133,6 +134,8 @@ class GatewaySettings(BrokerSettings):
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("https://", "http://")):
             raise ValueError("must start with https:// or http://")
+        if value is not None and not urlsplit(value).hostname:  # which raises ValueError for half an IPv6 address
+            raise ValueError("must name a host")
         if value is not None and "@" in value.split("/")[2]:
             raise ValueError("must name the host alone, not 'user:password@host': this setting is not kept secret")
         return value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gateway import engine, handshake, packets
 from gateway.answers import Confirmed, Refused, read_answer
+from gateway.core.expiries import Expiries
 from gateway.core.sessions import Sessions
 from gateway.lane import LANE, Lane
 from gateway.metrics import Metrics
@@ -18,8 +19,7 @@ from gateway.tokens import Claims, Code, Refusal, Verifier
 from shared import log
 from shared.http import Scope
 from shared.sparing import Sparing
-
-LONGEST_TIMER_SECONDS = 86_400.0
+from shared.wire import NULL
 
 _log = log.get(__name__)
 
@@ -32,7 +32,6 @@ class Login:
     claims: Claims
     seen: tuple[str, ...]
     allowance: Allowance
-    expiry: asyncio.TimerHandle | None = None
     lane: Lane | None = None  # until the first message to a client on a WebSocket
 
 
@@ -64,6 +63,7 @@ class Sockets:
         self._sparing = Sparing()
         self._tasks = tasks
         self._by_session: dict[str, Connection] = {}
+        self._expiries: Expiries[str] = Expiries()  # of sessions
         self._outbox: asyncio.Queue[tuple[Connection, Callable[[], Awaitable[None]]]] = asyncio.Queue()
         self._server = Server(settings, self, **engine.options(settings))
         self.engine: engine.Engine[Login] = engine.Engine(settings, metrics, tasks, self._server, serving)
@@ -74,6 +74,12 @@ class Sockets:
             connection, send = await self._outbox.get()
             await send()
             connection.queued -= 1
+
+    def tick(self, now: float) -> None:
+        """Several times a second: ends those who do not log in or read, and whose token ends. `now` is monotonic."""
+        self.engine.tick(now)
+        for session in self._expiries.due(time.time()):
+            self.engine.close(self._by_session[session], "token expired")
 
     # The core's port.
 
@@ -181,8 +187,14 @@ class Sockets:
 
     async def log_in(self, connection: str, session: str, auth: str | None) -> Refusal | None:
         found = self.engine.connection(connection)
-        refusal = Refusal(Code.UNAVAILABLE, "") if found is None else await self._log_in(found, session, auth)
+        if found is None:
+            refusal: Refusal | None = Refusal(Code.UNAVAILABLE, "")
+        else:
+            self.engine.judging(found)
+            refusal = await self._log_in(found, session, auth)
         if refusal is not None:
+            if found is not None:
+                self.engine.refused(found)
             self._metrics.rejected.labels(refusal.code).inc()
             if (left_out := self._sparing.take(refusal.code)) is not None:
                 _log.info("a client is not let in", reason=refusal.code, detail=refusal.detail, left_out=left_out)
@@ -203,10 +215,10 @@ class Sockets:
         if not self._serving() or not self.engine.is_open(connection):  # any more
             return Refusal(Code.UNAVAILABLE, "")
         allowance = Allowance(self._settings.gateway_send_per_second, time.monotonic())
-        login = connection.session = Login(session, claims, asked.seen, allowance)
+        connection.session = Login(session, claims, asked.seen, allowance)
         self._by_session[session] = connection
         self.engine.logged_in(connection)
-        self._expire(connection, login)
+        self._expiries.set(session, claims.expires)
         return None
 
     def logged_in(self, session: str) -> None:
@@ -221,26 +233,11 @@ class Sockets:
         if connection is None or connection.session is None:
             return
         login, connection.session = connection.session, None
-        if login.expiry is not None:
-            login.expiry.cancel()
+        self._expiries.left(session)
         if login.lane is not None:
             login.lane.close()
         self.engine.logged_out(connection)
         self._sessions.close(session, time.monotonic())
-
-    def _expire(self, connection: Connection, login: Login) -> None:
-        """Closes the connection when the token ends."""
-        if login.expiry is not None:
-            login.expiry.cancel()
-            login.expiry = None
-        if login.claims.expires is None:
-            return
-        left = login.claims.expires - time.time()
-        if left <= 0:
-            self.engine.close(connection, "token expired")
-        else:
-            loop = asyncio.get_running_loop()
-            login.expiry = loop.call_later(min(left, LONGEST_TIMER_SECONDS), self._expire, connection, login)
 
     # What clients say.
 
@@ -259,10 +256,10 @@ class Sockets:
         match said:
             case []:
                 raise packets.BadPacket("an event without a name")
-            case [b'"send"', argument, *_]:
-                self._send(login, number, argument)
-            case [b'"renew"', argument, *_]:
-                self._tasks.create_task(self._renew(connection, login, number, argument))
+            case [b'"send"', *arguments]:
+                self._send(login, number, next(iter(arguments), NULL))
+            case [b'"renew"', *arguments]:
+                self._tasks.create_task(self._renew(connection, login, number, next(iter(arguments), NULL)))
             case _:
                 pass  # an event that this version does not know
 
@@ -283,7 +280,7 @@ class Sockets:
         self._tasks.create_task(finish())
 
     async def _renew(self, connection: Connection, login: Login, number: int | None, argument: bytes) -> None:
-        asked = login.allowance.take(time.monotonic()) or handshake.read(argument)
+        asked = login.allowance.take(time.monotonic()) or handshake.read(argument, "what renew is given")
         if isinstance(asked, Rejection):
             await self._server.answer(login.id, number, asked.answer())
             return
@@ -295,5 +292,5 @@ class Sockets:
             await self._server.answer(login.id, number, answer)
         elif connection.session is login:
             login.claims = claims
-            self._expire(connection, login)
+            self._expiries.set(login.id, claims.expires)
             await self._server.answer(login.id, number, {"ok": True, "expires": claims.expires})

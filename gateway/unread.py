@@ -5,7 +5,10 @@ not read, or asks without reading the answers, has no end to its queue otherwise
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
+
+from shared.slim import Fifo
 
 MESSAGES = 128
 """The largest window that can be set."""
@@ -17,8 +20,10 @@ OTHER_CHARACTERS = 1_000_000
 """Answers to what it asked for, mostly."""
 
 
-class Unread(asyncio.Queue[Any]):
+class Unread(Fifo[Any]):
     """Of one connection. Packets of engine.io, and None for its end."""
+
+    __slots__ = ("_messages", "_other_characters", "_taken", "say", "waits")
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,6 +32,8 @@ class Unread(asyncio.Queue[Any]):
         self._taken = 0
         self.waits = False
         """Who takes from it has nothing in hand, and nothing is there: on a WebSocket, all has been written."""
+        self.say: Callable[[Any], bool] | None = None
+        """False: it has to be kept. None: everything has to."""
 
     async def get(self) -> Any:
         self._taken = 0
@@ -40,22 +47,23 @@ class Unread(asyncio.Queue[Any]):
         """engine.io calls it until it raises `QueueEmpty`: at the end, or here when so many were taken since `get`."""
         if self._taken == AT_ONCE:
             raise asyncio.QueueEmpty
-        item = super().get_nowait()
+        item = self.pop()
         self._taken += 1
+        return item
+
+    def put_nowait(self, item: Any) -> None:
+        if self.say is None or not self.say(item):
+            self.waits = False
+            self._count(item, 1)
+            super().put_nowait(item)
+
+    def pop(self) -> Any:
+        item = super().pop()
+        self._count(item, -1)
         return item
 
     def is_too_much(self) -> bool:
         return self._messages > MESSAGES or self._other_characters > OTHER_CHARACTERS
-
-    def _put(self, item: Any) -> None:
-        super()._put(item)
-        self.waits = False
-        self._count(item, 1)
-
-    def _get(self) -> Any:
-        item = super()._get()
-        self._count(item, -1)
-        return item
 
     def _count(self, item: Any, sign: int) -> None:
         data = getattr(item, "data", None)

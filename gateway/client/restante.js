@@ -124,6 +124,7 @@ export class Client {
   }
 
   disconnect() {
+    this.#logins++; // nobody waits for a token any more
     this.#stopTimers();
     this.#socket.disconnect();
     this.#state("offline", "io client disconnect");
@@ -141,7 +142,10 @@ export class Client {
   }
 
   send(to, data, { id = freshId(), type, ttl } = {}) {
-    const text = JSON.stringify(data);
+    let text;
+    try {
+      text = JSON.stringify(data);
+    } catch {} // a circle, or a BigInt: it stays undefined
     const there = this.#outbox.get(id);
     if (there?.promise) return there.promise;
     if (text === undefined) return Promise.reject(new NotSent("bad_request", "data must be JSON"));

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiormq
 import pytest
 from aiormq.abc import AbstractChannel, AbstractConnection, DeliveredMessage
+from pamqp.commands import Basic
 from pydantic import SecretStr
 
 from gateway.core.sessions import Sessions
@@ -29,6 +30,7 @@ from shared.names import (
 from shared.settings import QueueType
 from shared.topology import bind_user, declare_all, declare_user
 from shared.wire import (
+    UNBOUND,
     Batch,
     Forward,
     Lease,
@@ -261,6 +263,20 @@ async def test_a_channel_that_the_broker_closes_takes_the_whole_link_along(broke
         await until(lambda: len(there.leases) == 2, "the second lease", 20)
 
         assert there.leases[1].rev == 2
+
+
+async def test_a_gateway_that_is_told_that_its_inbox_is_unbound_comes_back_with_a_fresh_one(broker_url: str) -> None:
+    async with dispatcher(broker_url) as there, linked(broker_url) as gateway:
+        await gateway.up()
+        gateway.sessions.open("s1", USERS[0], (), time.monotonic(), 1.0)
+        await until(lambda: there.leases, "the lease")
+        first = there.inbox()
+
+        properties = Basic.Properties(message_type=UNBOUND)
+        await there.channel.basic_publish(encode_batch(Batch(INBOX, 1, ())), routing_key=first, properties=properties)
+        await until(lambda: len(there.leases) == 2, "the second lease", 20)
+
+        assert there.inbox() != first
 
 
 async def test_a_lease_that_no_queue_takes_makes_the_gateway_wait(broker_url: str) -> None:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import logging
 import socket as sockets
 import time
 from typing import Any
@@ -159,7 +160,9 @@ async def test_a_gateway_that_cannot_serve_closes_the_transport_and_refuses_nobo
         assert not gateway.office.leases
 
 
-async def test_a_client_that_comes_while_the_gateway_cannot_serve_is_let_in_later() -> None:
+async def test_a_client_that_comes_while_the_gateway_cannot_serve_is_let_in_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with in_process() as gateway, aiohttp.ClientSession() as http:
         gateway.office.serving = False
         with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
@@ -170,6 +173,8 @@ async def test_a_client_that_comes_while_the_gateway_cannot_serve_is_let_in_late
             pass
 
         assert refusal.value.status == 503
+        said = [record for record in caplog.records if record.name.startswith("uvicorn")]
+        assert not [record.message for record in said if record.levelno >= logging.WARNING]
 
 
 async def test_a_client_that_was_cut_comes_back_by_itself() -> None:
@@ -278,6 +283,29 @@ async def test_a_binary_frame_closes_the_connection() -> None:
         assert await closed(socket) == 1008
 
 
+async def test_an_answer_with_binary_parts_counts_and_its_connection_stays() -> None:
+    part = '{"_placeholder":true,"num":%d}'
+    async with in_process() as gateway, raw(gateway) as socket:
+        await log_in(socket, token("alice"))
+        for message in ("m1", "m2", "m3"):
+            gateway.forward("alice", message)
+        m1, m2, m3 = [(await message_heard(socket))[0] for _ in range(3)]
+
+        for said in (f"462-{m1}[[{part % 0},{part % 1}]]", b"\x00", b"\x01"):
+            await socket.send(said)
+        for said in (f'461-{m2}[{{"error":"torn","page":{part % 0}}}]', b"\x02", f'43{m3}["whole"]'):
+            await socket.send(said)
+
+        await until(lambda: len(gateway.office.outcomes) == 3, "three outcomes")
+        assert [(outcome.kind, outcome.value, outcome.detail) for outcome in gateway.office.outcomes] == [
+            (OutcomeKind.CONFIRMED, b"null", "value left out: it has binary parts"),
+            (OutcomeKind.REFUSED, b"null", "torn"),
+            (OutcomeKind.CONFIRMED, b'"whole"', ""),
+        ]
+        await socket.send(b"\x03")  # no part of anything
+        assert await closed(socket) == 1008
+
+
 @pytest.mark.parametrize(
     "packet", ["42", "42{}", "42[]", "42[", "43[]", "431{}", "43", "44{}", "42" + "9" * 200 + "[]"]
 )
@@ -342,8 +370,8 @@ async def test_a_message_settled_elsewhere_can_still_be_answered() -> None:
 
 
 async def test_a_connection_that_never_logs_in_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.engine.LOGIN_SECONDS", 0.3)
-    async with in_process() as gateway, raw(gateway) as silent, raw(gateway) as busy:
+    monkeypatch.setattr("gateway.core.strangers.LOGIN_SECONDS", 2.0)  # long enough for the other one
+    async with in_process(gateway_ping_interval_seconds=20) as gateway, raw(gateway) as silent, raw(gateway) as busy:
         await log_in(busy, token("alice"))
 
         assert await closed(silent) in (1000, 1005)
@@ -352,7 +380,7 @@ async def test_a_connection_that_never_logs_in_is_closed(monkeypatch: pytest.Mon
 
 
 async def test_a_connection_that_was_refused_is_closed_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.engine.LOGIN_SECONDS", 0.3)
+    monkeypatch.setattr("gateway.core.strangers.LOGIN_SECONDS", 0.3)
     async with in_process() as gateway, raw(gateway) as socket:
         assert (await log_in(socket, "nonsense")).startswith("44")
 
@@ -447,6 +475,17 @@ async def test_a_token_that_cannot_renew_changes_nothing(argument: dict[str, str
         answer = json.loads((await heard(socket))[3:])[0]
         assert (answer["ok"], answer["error"]) == (False, code)
         assert gateway.sessions.sessions_of("alice")
+
+
+@pytest.mark.parametrize("event", ["send", "renew"])
+async def test_a_client_that_asks_and_says_nothing_is_told_that_this_is_no_request(event: str) -> None:
+    async with in_process() as gateway, raw(gateway) as socket:
+        await log_in(socket, token("alice", send="*"))
+
+        await socket.send(f'421["{event}"]')
+
+        answer = json.loads((await heard(socket))[3:])[0]
+        assert (answer["ok"], answer["error"]) == (False, "bad_request")
 
 
 async def test_a_message_is_sent_and_confirmed_only_after_the_broker_holds_it() -> None:

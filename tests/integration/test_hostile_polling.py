@@ -15,7 +15,7 @@ import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from gateway import polling
+from gateway import engine, polling
 from shared import log
 from shared.settings import LogFormat, LogLevel
 from tests.support.corpus import PAYLOADS
@@ -25,12 +25,15 @@ from tests.support.until import until
 from tests.support.witness import undisturbed
 
 UPGRADE_SECONDS = 0.3
+ENDING_SECONDS = 0.3
+"""Whoever is closed here does not poll any more, so each test waits for it."""
 
 
 @pytest_asyncio.fixture
 async def gateway(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[InProcess]:
     """After each test: nobody is left, and nothing looks like a fault."""
     monkeypatch.setattr(polling, "UPGRADE_SECONDS", UPGRADE_SECONDS)
+    monkeypatch.setattr(engine, "ENDING_SECONDS", ENDING_SECONDS)
     root, written = logging.getLogger(), io.StringIO()
     with patch.multiple(root, handlers=[], level=root.level):
         with contextlib.redirect_stderr(written):
@@ -76,8 +79,8 @@ class Poller:
         url = self.url.replace("http:", "ws:").replace("transport=polling", "transport=websocket")
         return connect(url, compression=None, ping_interval=None)
 
-    async def works(self, user: str) -> None:
-        """It brings messages and answers."""
+    async def works(self, user: str, answer: str = "43#[]") -> None:
+        """It brings messages and answers: with `answer`, where # stands for the number of the message."""
         self._gateway.forward(user, "after all")
         event = ""
         while not event:
@@ -88,7 +91,7 @@ class Poller:
                 await self.post(b"3")
             event = next((packet for packet in packets if packet.startswith("42")), "")
         assert '"id":"after all"' in event, event
-        assert await self.post(f"43{event[2 : event.index('[')]}[]".encode()) == 200
+        assert await self.post(answer.replace("#", event[2 : event.index("[")]).encode()) == 200
         await until(lambda: user in [outcome.user for outcome in self._gateway.office.outcomes], "confirmed")
 
 
@@ -180,6 +183,7 @@ async def test_a_post_in_chunks_is_read_whole(gateway: InProcess) -> None:
 
 
 async def test_a_hundred_polls_at_once_cost_nobody_else_anything(gateway: InProcess) -> None:
+    asyncio.get_running_loop().set_debug(False)  # what watching a hundred at once costs, somebody else would notice
     async with undisturbed(gateway), poller(gateway) as client:
         await client.log_in("mallory")
         async with asyncio.TaskGroup() as polls:
@@ -251,3 +255,34 @@ async def refused(client: Poller) -> int:
         async with client.upgrade() as socket:
             assert isinstance(socket, ClientConnection)
     return caught.value.response.status_code
+
+
+async def test_a_client_between_two_polls_is_told_that_it_was_replaced_when_it_polls_again(gateway: InProcess) -> None:
+    async with poller(gateway) as client:
+        await client.log_in("alice")
+
+        gateway.forward("alice", "m1")
+        for session in gateway.sessions.sessions_of("alice"):
+            gateway.replace(session)
+        await until(lambda: not gateway.sessions.sessions_of("alice"), "the end of the session")
+        status, said = await client.poll()
+
+        assert status == 200, said
+        message, *rest = said.split("\x1e")
+        assert '"id":"m1"' in message
+        assert rest == ['42["replaced"]', "41", "1"]
+        await gone(gateway, client)
+
+
+@pytest.mark.parametrize("between", ["\x1e", ""], ids=["in one post", "in two posts, as the stock client does"])
+async def test_an_answer_with_binary_parts_confirms_and_polling_goes_on(gateway: InProcess, between: str) -> None:
+    part = "bAAEC"
+    async with poller(gateway) as client:
+        await client.log_in("alice")
+
+        await client.works("alice", '461-#[{"_placeholder":true,"num":0}]' + between + part * bool(between))
+        if not between:
+            assert await client.post(part.encode()) == 200
+
+        assert gateway.office.outcomes[0].detail == "value left out: it has binary parts"
+        assert await client.post(part.encode()) == 400  # no part of anything

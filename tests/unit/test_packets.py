@@ -87,6 +87,13 @@ def test_a_callback_with_an_error_that_says_why_refuses() -> None:
     assert len(ack(json.dumps([{"error": "x" * 5000}])).detail) == 1024
 
 
+def test_a_refusal_refuses_however_much_it_says() -> None:
+    assert ack(json.dumps([{"error": "x" * 20_000}])) == Refused("x" * 1024)
+    assert ack(json.dumps([{"trace": ["x" * 20_000], "error": "torn"}])) == Refused("torn")
+    assert ack('[{"error":"torn","n":1e999}]') == Refused("torn")
+    assert ack(r'[{"error":"torn \ud83d"}]') == Refused("torn ?")
+
+
 def test_a_value_that_is_too_big_confirms_without_it() -> None:
     answer = ack(json.dumps(["x" * 20_000]))
 

@@ -1,0 +1,78 @@
+"""How those who want a WebSocket are let in."""
+
+import asyncio
+import itertools
+from typing import Any
+
+from shared.turnstile import AT_ONCE, Turnstile
+
+MANY = 5 * AT_ONCE
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_a_few_are_let_in_at_once() -> None:
+    turnstile, entered = Turnstile(), list[int]()
+
+    for number in range(AT_ONCE):
+        turnstile.come(number, lambda number=number: entered.append(number))  # type: ignore[misc]  # mypy cannot infer a default's type
+
+    assert entered == list(range(AT_ONCE))
+
+
+async def test_many_are_let_in_one_turn_after_the_other_in_the_order_in_which_they_came() -> None:
+    turnstile, entered = Turnstile(), list[int]()
+    for number in range(MANY):
+        turnstile.come(number, lambda number=number: entered.append(number))  # type: ignore[misc]  # mypy cannot infer a default's type
+
+    seen = [len(entered)]
+    while len(entered) < MANY:
+        await turns(1)
+        seen.append(len(entered))
+
+    assert entered == list(range(MANY))
+    assert all(later - earlier <= AT_ONCE for earlier, later in itertools.pairwise(seen))
+
+
+async def test_who_comes_while_others_wait_does_not_get_in_before_them() -> None:
+    turnstile, entered = Turnstile(), list[int]()
+    for number in range(AT_ONCE + 1):
+        turnstile.come(number, lambda number=number: entered.append(number))  # type: ignore[misc]  # mypy cannot infer a default's type
+
+    await turns(2)
+    turnstile.come(99, lambda: entered.append(99))
+    await turns(3)
+
+    assert entered == [*range(AT_ONCE + 1), 99]
+
+
+async def test_who_has_left_is_not_let_in() -> None:
+    turnstile, entered = Turnstile(), list[int]()
+    for number in range(MANY):
+        turnstile.come(number, lambda number=number: entered.append(number))  # type: ignore[misc]  # mypy cannot infer a default's type
+
+    turnstile.left(MANY - 1)
+    turnstile.left(MANY - 1)
+    await turns(MANY)
+
+    assert entered == list(range(MANY - 1))
+
+
+async def test_one_that_fails_holds_up_nobody() -> None:
+    turnstile, entered, faults = Turnstile(), list[int](), list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+
+    def enter(number: int) -> None:
+        if number == AT_ONCE:
+            raise ValueError
+        entered.append(number)
+
+    for number in range(MANY):
+        turnstile.come(number, lambda number=number: enter(number))  # type: ignore[misc]  # mypy cannot infer a default's type
+    await turns(MANY)
+
+    assert entered == [number for number in range(MANY) if number != AT_ONCE]
+    assert len(faults) == 1
