@@ -14,6 +14,8 @@ from typing import Any, cast
 import aio_pika
 import aiormq
 from aio_pika.abc import AbstractConnection
+from aiormq import Channel
+from aiormq.abc import AbstractChannel
 from aiormq.abc import AbstractConnection as Wire
 from aiormq.connection import TCPTransportFactory, TLSTransportFactory, TransportFactory
 from yarl import URL
@@ -50,8 +52,12 @@ class Refused(Exception):
     """The broker refused a call and closed the channel that it came on; the connection lives."""
 
 
+class Missing(Refused):
+    """What the call names is not there."""
+
+
 class Mismatch(Refused):
-    """What was declared exists already, with other arguments."""
+    """What was declared exists already, with other arguments; or, if it does not exist, a limit is reached."""
 
 
 class Backoff:
@@ -135,24 +141,31 @@ async def _connect_one(url: URL, settings: BrokerSettings, name: str, *, sifted:
         connection.kwargs["transport_factory"] = _Sockets(secure=url.scheme == "amqps", sifted=sifted)
     except (OSError, ValueError) as err:
         raise BrokerAway(f"{where}: {err}") from err
-    before = cancellations()
     try:
-        await connection.connect(timeout=CONNECT_TIMEOUT_SECONDS)
-        _heed(before)
+        with heeding():
+            await connection.connect(timeout=CONNECT_TIMEOUT_SECONDS)
     except _FAILURES as err:
-        await connection.close()  # or its finaliser does, in a task of its own
-        _heed(before)
+        with heeding():
+            await connection.close()  # or its finaliser does, in a task of its own
         raise BrokerAway(f"{where}: {_reason(url, err)}") from err
-    except BaseException:
+    except BaseException:  # also when cancelled: nobody else knows of it yet
         await connection.close()
         raise
     return connection
 
 
-def _heed(before: int) -> None:
-    """`asyncio.wait_for` of Python 3.11 forgets a cancellation if what it waited for has come, or failed, just then."""
-    if cancellations() > before:
-        raise asyncio.CancelledError
+@contextmanager
+def heeding() -> Iterator[None]:
+    """Around what may forget that the task was told to end, whether it comes to something or fails: raises that then.
+
+    `asyncio.wait_for` of Python 3.11 does, if what it waited for has come, or failed, just then. aiormq is full of it.
+    """
+    before = cancellations()
+    try:
+        yield
+    finally:
+        if cancellations() > before:
+            raise asyncio.CancelledError
 
 
 def cancellations() -> int:
@@ -199,6 +212,23 @@ def sieve_of(connection: AbstractConnection) -> Sieve | None:
     return cast("_Sockets", connection.kwargs["transport_factory"]).sieve
 
 
+def socket_of(channel: AbstractChannel) -> tuple[Sieve, asyncio.StreamWriter] | None:
+    """The same for the connection of a channel, with what is written to."""
+    sockets = getattr(getattr(channel, "connection", None), "_transport_factory", None)
+    if not isinstance(sockets, _Sockets) or sockets.sieve is None or sockets.writer is None:
+        return None
+    return sockets.sieve, sockets.writer
+
+
+def is_open(channel: Channel) -> bool:
+    """Also false between the broker's Close and the end of the channel object.
+
+    What is written after the CloseOk that goes out in between, for a channel number that is closed or another's, would
+    end the connection. aiormq 7.2 takes the channel out of this table as soon as it has read either frame.
+    """
+    return not channel.is_closed and channel.connection.channels.get(channel.number) is channel
+
+
 def wire(connection: AbstractConnection) -> Wire:
     """The aiormq connection below: its channels cost less and leak nothing. Raises `BrokerAway` once closed."""
     if connection.transport is None:
@@ -224,12 +254,15 @@ def lost(connection: AbstractConnection) -> asyncio.Future[str]:
 
 @contextmanager
 def calling(what: str) -> Iterator[None]:
-    """Around calls on a channel: raises `Mismatch`, `Refused` or `BrokerAway` where aiormq raises its own."""
+    """Around calls on a channel: raises a `Refused` or `BrokerAway` where aiormq raises its own."""
     before = cancellations()
     try:
-        yield
+        with heeding():
+            yield
     except aiormq.exceptions.ChannelPreconditionFailed as err:
         raise Mismatch(f"{what}: {err}") from err
+    except aiormq.exceptions.ChannelNotFoundEntity as err:
+        raise Missing(f"{what}: {err}") from err
     except aiormq.exceptions.AMQPChannelError as err:
         raise Refused(f"{what}: {err}") from err
     except asyncio.CancelledError as err:

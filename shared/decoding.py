@@ -10,6 +10,7 @@ import struct
 from datetime import datetime
 
 from pamqp import decode, header
+from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
 SHORT_STRING_BYTES = 255
@@ -55,3 +56,13 @@ def header_table(value: bytes) -> tuple[int, FieldTable]:
     except (ValueError, RecursionError, ArithmeticError, LookupError):
         end: int = 4 + struct.unpack_from(">I", value)[0]
         return end, {UNREADABLE: bytearray(value[4:end])}
+
+
+def properties_of(payload: bytes) -> Basic.Properties:
+    """Those in the payload of a content header. Never raises."""
+    found = header.ContentHeader()
+    try:
+        found.unmarshal(payload)
+    except (ValueError, LookupError, struct.error):  # no broker sends that
+        return Basic.Properties(headers={UNREADABLE: bytearray(payload)})
+    return found.properties

@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from shared.patience import Door, PatientHttp
 from shared.settings import ListenAddress
 from shared.straight import StraightWebSocket
+from shared.turnstile import Turnstile
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -85,6 +86,27 @@ class _Server(uvicorn.Server):
         yield
 
 
+def config_of(app: App, *, frame_bytes: int = FRAME_BYTES, connections: int = CONNECTIONS) -> uvicorn.Config:
+    """How uvicorn serves."""
+    return uvicorn.Config(
+        app,
+        interface="asgi3",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nobody asks who the client is; the scheme of its origin is read from the header itself
+        http=functools.partial(  # type: ignore[arg-type]  # called as the class is
+            PatientHttp, door=Door(connections), turnstile=Turnstile()
+        ),
+        ws=StraightWebSocket,
+        ws_max_size=frame_bytes,
+        ws_ping_interval=None,  # engine.io pings already
+        ws_per_message_deflate=False,  # 45 KiB a connection, 75 us a message
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # without it one client that does not read blocks for ever
+    )
+
+
 @contextlib.asynccontextmanager
 async def serve(
     app: App, listen: ListenAddress, *, frame_bytes: int = FRAME_BYTES, connections: int = CONNECTIONS
@@ -95,21 +117,7 @@ async def serve(
     Leaving the block closes what is still open within a few seconds, so drain before that.
     """
     listener = await _bind(listen)
-    config = uvicorn.Config(
-        app,
-        interface="asgi3",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        http=functools.partial(PatientHttp, door=Door(connections)),  # type: ignore[arg-type]  # called as the class is
-        ws=StraightWebSocket,
-        ws_max_size=frame_bytes,
-        ws_ping_interval=None,  # engine.io pings already
-        ws_per_message_deflate=False,  # 45 KiB a connection, 75 us a message
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # without it one client that does not read blocks for ever
-    )
-    server = _Server(config)
+    server = _Server(config_of(app, frame_bytes=frame_bytes, connections=connections))
     running = asyncio.create_task(server.serve(sockets=[listener]), name=f"http {listen}")
     try:
         yield listener.getsockname()[1]

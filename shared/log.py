@@ -72,6 +72,7 @@ class _Seldom(logging.Filter):
         self._last[kind] = time.monotonic()
         held, error = self._held.pop(kind, 0), record.exc_info[1] if record.exc_info else None
         text = record.getMessage().strip().splitlines()[0] if record.getMessage().strip() else ""
+        text = text.partition(", body=")[0]  # aiormq shows a message that came back too late, with what it says
         record.msg = text[:500] + (f" ({type(error).__name__})" if error else "") + (f" ({held} more)" if held else "")
         record.args, record.exc_info, record.exc_text, record.stack_info = (), None, None, None
         return True

@@ -4,9 +4,10 @@ The rules are CONTRACT.md's (Broker, message properties). A JSON body is checked
 then on. `judge` never raises, whatever the bytes are.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
+import msgspec
 import orjson
 
 MESSAGE_ID_CHARACTERS = 128
@@ -20,12 +21,12 @@ class Reason(StrEnum):
     BAD_ID = "bad_id"
     TOO_LARGE = "too_large"
     OVER_QUOTA = "over_quota"
+    QUEUE_FULL = "queue_full"
     REFUSED = "refused"
     UNCONFIRMED = "unconfirmed"
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(msgspec.Struct, frozen=True):
     """What the headers of a dead letter say beside the message itself."""
 
     reason: Reason
@@ -42,8 +43,7 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """What a publisher that set `reply_to` is told. `value` is the JSON that the client passed."""
 
     verdict: Verdict
@@ -52,8 +52,7 @@ class Receipt:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Properties:
+class Properties(msgspec.Struct, frozen=True):
     """The properties of a message that delivery looks at. `timestamp_ms` counts from 1970."""
 
     message_id: str | None = None
@@ -64,8 +63,7 @@ class Properties:
     sender: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True):
     """A message that can be delivered. `attachment` is a binary body; the event then has `"data":null`."""
 
     id: str
@@ -120,6 +118,7 @@ def _own_id(properties: Properties) -> str:
     return message_id.removeprefix(f"{properties.sender}/") if properties.sender else message_id
 
 
+@lru_cache(maxsize=256)  # publishers use a few; any text may be one
 def _kind(content_type: str | None) -> str:
     essence = (content_type or "application/json").partition(";")[0].strip().lower()
     if essence == "application/json" or essence.endswith("+json"):

@@ -107,9 +107,15 @@ BrokerUrls = Annotated[tuple[SecretStr, ...], BeforeValidator(_broker_urls)]
 class BrokerSettings(BaseSettings):
     """What both services are told. Each adds its own on top."""
 
-    # Without enable_decoding=False the text of a list would be taken for JSON.
+    # Without enable_decoding=False the text of a list would be taken for JSON. A time without end cannot be told to
+    # the other service: JSON has no number for it.
     model_config = SettingsConfigDict(
-        env_ignore_empty=True, enable_decoding=False, extra="ignore", frozen=True, hide_input_in_errors=True
+        env_ignore_empty=True,
+        enable_decoding=False,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     broker_url: BrokerUrls = Field(

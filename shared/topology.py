@@ -50,13 +50,15 @@ async def declare_all(channel: AbstractChannel, queue_type: QueueType) -> None:
     """Idempotent. Raises aiormq's `ChannelPreconditionFailed` when something exists with other arguments."""
     durable = queue_arguments(queue_type)
     await channel.exchange_declare(UNROUTED_EXCHANGE, exchange_type="fanout", durable=True)
+    await channel.queue_declare(UNROUTED, durable=True, arguments={**durable, **_SINGLE})
+    await channel.queue_bind(UNROUTED, UNROUTED_EXCHANGE)
+    # Not before: as soon as it is there publishers are told that their messages are held.
     await channel.exchange_declare(MESSAGES, durable=True, arguments={"alternate-exchange": UNROUTED_EXCHANGE})
+
     await channel.exchange_declare(DEAD_LETTERS, exchange_type="fanout", durable=True)
     for exchange in (SESSIONS_EXCHANGE, GATEWAYS_EXCHANGE, DISPATCHERS_EXCHANGE, RECEIPTS):
         await channel.exchange_declare(exchange, durable=True)
 
-    await channel.queue_declare(UNROUTED, durable=True, arguments={**durable, **_SINGLE})
-    await channel.queue_bind(UNROUTED, UNROUTED_EXCHANGE)
     await channel.queue_declare(DEAD_LETTERS, durable=True, arguments=durable)
     await channel.queue_bind(DEAD_LETTERS, DEAD_LETTERS)
     await declare_census(channel, queue_type)

@@ -11,7 +11,6 @@ reader may pass over, needs no new version: fields that a reader does not know a
 kind of lease, outcome or entry too, is a new version.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
@@ -21,6 +20,10 @@ from shared.names import is_user_id
 
 READS = frozenset({b"1"})
 WRITES = b"1"
+
+UNBOUND = "unbound"
+"""The type, as an AMQP property, of an empty batch that came past the exchange: what went through it came back. A
+release that does not know it finds nothing to do."""
 
 
 class Unreadable(ValueError):
@@ -65,8 +68,7 @@ class OutcomeKind(StrEnum):
 NULL = b"null"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of one message at one session.
 
     `value` is JSON: what the client passed to its callback. `detail` is the reason of a refusal.
@@ -80,8 +82,7 @@ class Outcome:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Forward:
+class Forward(msgspec.Struct, frozen=True):
     """One message for some sessions of one gateway. `event` is the JSON object that the client gets.
 
     A binary message has its body in `attachment`; its event then says `"data":null`.
@@ -94,8 +95,7 @@ class Forward:
     attachment: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """The message needs no confirmation of these sessions any more: another one settled it."""
 
     user: str
@@ -103,29 +103,25 @@ class Settled:
     sessions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(msgspec.Struct, frozen=True):
     """The dispatcher gave these sessions up. A gateway that still has one announces it again."""
 
     sessions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced:
+class Replaced(msgspec.Struct, frozen=True):
     """These sessions are over their user's limit, the oldest ones: their clients are told to stay away."""
 
     sessions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Evicted:
+class Evicted(msgspec.Struct, frozen=True):
     """An operator ended these sessions: their clients are told to stay away."""
 
     sessions: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(msgspec.Struct, frozen=True):
     """One of the `of` sessions that a user has; with `of` 0 there is none. Only who asked for it is told.
 
     `unconfirmed`: how many messages it was sent and has not confirmed. `opened_at`: seconds since 1970.
@@ -142,8 +138,7 @@ class Present:
 Entry = Forward | Settled | Dropped | Replaced | Evicted | Present
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """What a dispatcher tells one gateway, in order. An empty one only asks whether the inbox is there.
 
     `reply` is the dispatcher's inbox, `window` how many messages a session may have unconfirmed.

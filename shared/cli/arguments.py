@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from yarl import URL
 
 from shared.names import is_user_id
 
@@ -34,6 +35,15 @@ def json_bytes(text: str) -> bytes:
             f"not JSON: {err} (a string needs quotes of its own: '\"hello\"'; or use --text)"
         ) from err
     return text.encode()
+
+
+def is_address(text: str) -> bool:
+    """Whether a WebSocket could be opened there."""
+    try:
+        url = URL(text)
+    except ValueError:
+        return False
+    return url.scheme in {"http", "https", "ws", "wss"} and bool(url.host)
 
 
 def json_value(text: str) -> Any:

@@ -7,6 +7,7 @@ never returns: an ack can only ever reach the session that the message came to.
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from shared.cli.printing import note, out, show_json, visible
 
 SEEN = 256
 LOGIN_SECONDS = 10
+CLOSE_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,9 @@ class Answer:
     def __str__(self) -> str:
         if self.never:
             return "not confirmed"
-        return "confirmed" if self.refusal is None else f"refused: {self.refusal}"
+        if self.refusal is not None:
+            return f"refused: {self.refusal}"
+        return f"confirms in {self.after_seconds:g} s" if self.after_seconds else "confirmed"
 
 
 class Client:
@@ -118,6 +122,9 @@ class Client:
         self._note(f"connected to {self._url}, session {client.get_sid(self._namespace)}", "green")
         await self._stopped_or(gone)
         if not gone.done():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await client.eio.queue.join()  # the last answers are written before the library closes
             await client.disconnect()
         elif gone.result() == client.reason.SERVER_DISCONNECT:
             self._refused = self._refused or "the gateway sent this client away for good"
@@ -128,17 +135,24 @@ class Client:
     async def _message(self, gone: asyncio.Future[str], message: dict[str, Any]) -> Any:
         """Its return value is the confirmation; `gone` is resolved once nobody would get it."""
         never = asyncio.Event()
-        if self.received == self._count:
+        if self.received == self._count or self._refused is not None:
             await never.wait()
         self.received += 1
-        self._show(message)
+        try:
+            self._show(message)
+        except Failure as err:  # what nobody saw is not confirmed, and must not become a dead letter either
+            self.received -= 1
+            self._refused = str(err)
+            self.stop()
+            await never.wait()
         if self._answer.never:
             if self.received == self._count:
                 self.stop()
             await never.wait()
         await asyncio.wait([gone], timeout=self._answer.after_seconds)
         if gone.done():
-            self.received -= 1  # it comes again
+            if not self._stop.is_set():
+                self.received -= 1  # it comes again
             await never.wait()
         self.answered += 1
         if self.answered == self._count:
@@ -147,7 +161,8 @@ class Client:
             return {"error": self._answer.refusal}
         self._seen.append(str(message.get("id")))
         if self._answer.after_seconds and not self._as_json:
-            out().print(Text(f"          {visible(str(message.get('id')))}  confirmed", "green"))
+            with contextlib.suppress(Failure):  # it was seen; the next one ends this
+                out().print(Text(f"          {visible(str(message.get('id')))}  confirmed", "green"))
         return self._answer.value
 
     def _note(self, text: str, style: str) -> None:
@@ -171,7 +186,6 @@ class Client:
             show_json({**message, "data": None, **encoded, "answer": str(self._answer)})
             return
         shown = f"<{len(data)} bytes>" if isinstance(data, bytes) else json.dumps(data, ensure_ascii=False)
-        answer = f"confirms in {self._answer.after_seconds:g} s" if self._answer.after_seconds else str(self._answer)
         parts: list[str | tuple[str, str]] = [
             (f"{datetime.now().astimezone():%H:%M:%S}  ", "dim"),
             (visible(str(message.get("id"))), "bold"),
@@ -183,5 +197,5 @@ class Client:
             parts.append((f"  from {visible(str(message['from']))}", "magenta"))
         if message.get("redelivered"):
             parts.append(("  again", "yellow"))
-        parts.append((f"  {answer}", "red" if self._answer.never or self._answer.refusal else "green"))
+        parts.append((f"  {self._answer}", "red" if self._answer.never or self._answer.refusal else "green"))
         out().print(Text.assemble(*parts), soft_wrap=True)

@@ -14,6 +14,7 @@ from shared.cli.link import broker
 from shared.cli.printing import body_text, cells, note, plural, show, table
 from shared.cli.surroundings import settings
 from shared.names import MESSAGES, is_user_id
+from shared.publish import ConfirmedPublisher, PublishFailed, Unanswered
 
 UNLIMITED = 0
 
@@ -65,16 +66,28 @@ def requeue(
     choice = _choice(user, reason, message_id)
     if (choice == Choice()) is not every:
         raise Failure("say which: --user, --reason, --id (together: all must fit), or --all", Exit.USAGE)
-    moved, stuck = asyncio.run(_requeue(choice, dry_run=dry_run))
+    moved: list[Letter] = []
     done = "would be requeued" if dry_run else "requeued"
+    try:
+        stuck = asyncio.run(_requeue(choice, moved, dry_run=dry_run))
+    except BaseException:  # Ctrl-C too: what was done by then is done
+        if moved:
+            _show_moved(moved, done, as_json=as_json)
+        raise
+    _show_moved(moved, done, as_json=as_json)
+    if stuck:
+        raise Failure(f"{plural(stuck, 'dead letter')} left: without a valid user id there is nobody to send them to")
+    if choice.ids and not moved:
+        raise Failure(f"not among the dead letters: {', '.join(choice.ids)}")
+
+
+def _show_moved(moved: list[Letter], done: str, *, as_json: bool) -> None:
     grid = table("user", "reason", "~id")
     for letter in moved:
         grid.add_row(*cells(letter.user, letter.reason, letter.id))
-    if moved or as_json:
+    if moved:
         show([letter.as_json() for letter in moved], grid, as_json=as_json)
     note(f"{plural(len(moved), 'dead letter')} {done}.")
-    if stuck:
-        raise Failure(f"{plural(stuck, 'dead letter')} left: without a valid user id there is nobody to send them to")
 
 
 def _choice(user: str | None, reason: str | None, message_id: str | None) -> Choice:
@@ -95,8 +108,8 @@ async def _list(choice: Choice, limit: int) -> tuple[list[Letter], int]:
         return found, in_all
 
 
-async def _requeue(choice: Choice, *, dry_run: bool) -> tuple[list[Letter], int]:
-    moved: list[Letter] = []
+async def _requeue(choice: Choice, moved: list[Letter], *, dry_run: bool) -> int:
+    """Puts into `moved` what it has done; how many it had to leave."""
     stuck = 0
     async with broker(settings(), "dead-letters requeue") as link:
         reading, writing = await link.channel(), await link.publisher()
@@ -107,10 +120,16 @@ async def _requeue(choice: Choice, *, dry_run: bool) -> tuple[list[Letter], int]
                 stuck += 1
                 continue
             if not dry_run:
-                await writing.publish(
-                    letter.body, letter.revived(), exchange=MESSAGES, routing_key=letter.user, mandatory=True
-                )
+                await _publish(writing, letter)
                 await reading.basic_ack(letter.tag)
             moved.append(letter)
         await reading.close()
-    return moved, stuck
+    return stuck
+
+
+async def _publish(writing: ConfirmedPublisher, letter: Letter) -> None:
+    try:
+        await writing.publish(letter.body, letter.revived(), exchange=MESSAGES, routing_key=letter.user, mandatory=True)
+    except PublishFailed as err:
+        code = Exit.AWAY if isinstance(err, Unanswered) else Exit.NOT_DONE
+        raise Failure(f"stopped at {letter.id or 'a letter without an id'} for {letter.user}: {err}", code) from err

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from shared.cli.arguments import AsJson, User
+from shared.cli.asking import confirmed
 from shared.cli.failures import Exit, Failure
 from shared.cli.link import Depth, Link, broker
 from shared.cli.printing import out, plural, show_json
@@ -35,8 +36,7 @@ async def _forget(user: str, *, yes: bool, force: bool) -> int:
         depth = await _free(link, user, force=force)
         if not yes:
             lost = plural(depth.ready, "message") + (" and what is under way" if depth.consumers else "")
-            # In a thread: the connection's heartbeats go on while a person thinks.
-            await asyncio.to_thread(typer.confirm, f"Delete {user_queue(user)} and lose {lost}?", abort=True)
+            await confirmed(f"Delete {user_queue(user)} and lose {lost}?")
             await _free(link, user, force=force)  # asked again, since a quorum queue knows no `if_unused`
         channel = await link.channel()
         answer = await channel.queue_delete(user_queue(user))

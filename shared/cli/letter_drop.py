@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from shared.cli.arguments import AsJson
+from shared.cli.asking import confirmed
 from shared.cli.failures import Exit, Failure
 from shared.cli.letter_reading import Choice, ForUser, WithReason, read, total
 from shared.cli.letters import Letter
@@ -54,9 +55,7 @@ async def _drop(choice: Choice, *, yes: bool, as_json: bool) -> list[Letter]:
         if chosen:
             _show(chosen, as_json=as_json)  # before anything is gone: a full disk or a closed pipe ends this here
             if not yes:
-                question = f"Drop {plural(len(chosen), 'dead letter')} for good?"
-                # In a thread: the connection's heartbeats go on while a person thinks.
-                await asyncio.to_thread(typer.confirm, question, abort=True)
+                await confirmed(f"Drop {plural(len(chosen), 'dead letter')} for good?")
             for letter in chosen:
                 await reading.basic_ack(letter.tag)
         await reading.close()  # answered only after the acks were taken

@@ -21,6 +21,8 @@ from shared.message import MESSAGE_ID_CHARACTERS
 from shared.names import is_user_id
 
 STDIN = "-"
+SHORT_BYTES = 255
+"""What AMQP has for an id and a type."""
 BOM = b"\xef\xbb\xbf"
 
 
@@ -105,16 +107,27 @@ def _judge(number: int, text: bytes, defaults: Defaults) -> Outgoing:
         raise BadLine("it names no user, and neither does the command")
     if not is_user_id(user):
         raise BadLine(f"{user!r} is no user id")
-    if line.id is not None and not 0 < len(line.id) <= MESSAGE_ID_CHARACTERS:
-        raise BadLine(f"its id must have 1 to {MESSAGE_ID_CHARACTERS} characters")
+    own_id = line.id if line.id is not None else f"{defaults.id}-{number}"
     ttl = line.ttl if line.ttl is not None else defaults.ttl
     if ttl is not None and not 0 < ttl < 2**32 / 1000:
         raise BadLine("its ttl must be a number of seconds above 0 that RabbitMQ can count")
     body, content_type = _body(line)
-    kind = line.type if line.type is not None else defaults.type
-    return Outgoing(
-        number, user, line.id or f"{defaults.id}-{number}", body, line.content_type or content_type, kind, ttl
-    )
+    kind, content_type = line.type if line.type is not None else defaults.type, line.content_type or content_type
+    check(own_id, kind, content_type)
+    return Outgoing(number, user, own_id, body, content_type, kind, ttl)
+
+
+def check(message_id: str, kind: str, content_type: str = "") -> None:
+    """Raises `BadLine` for what AMQP cannot carry, or would never be delivered."""
+    if not 0 < len(message_id) <= MESSAGE_ID_CHARACTERS or _bytes(message_id) > SHORT_BYTES:
+        raise BadLine(f"its id must have 1 to {MESSAGE_ID_CHARACTERS} characters and at most {SHORT_BYTES} bytes")
+    for name, value in (("type", kind), ("content_type", content_type)):
+        if _bytes(value) > SHORT_BYTES:
+            raise BadLine(f"its {name} is longer than {SHORT_BYTES} bytes")
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="replace"))
 
 
 def _body(line: _Line) -> tuple[bytes, str]:

@@ -10,7 +10,7 @@ import aiormq
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel
 
-from shared.broker import BrokerAway, close, connect, lost, wire
+from shared.broker import BrokerAway, cancellations, close, connect, lost, wire
 from shared.cli.failures import Exit, Failure
 from shared.cli.management import Management, Silent
 from shared.cli.surroundings import CommandSettings
@@ -18,6 +18,8 @@ from shared.publish import ConfirmedPublisher, PublishFailed, Unanswered
 
 CONFIRM_SECONDS = 15.0
 """For a person who waits; a service waits longer."""
+
+CLOSED = "the broker closed the connection, or its channel, in the middle of this: look what is done, and say it again"
 
 _T = TypeVar("_T")
 
@@ -45,7 +47,7 @@ class Link:
 
     async def may_publish(self, exchange: str) -> bool:
         """Whether this account may, found out without publishing: RabbitMQ checks it before a transaction ends."""
-        channel = await wire(self._connection).channel(publisher_confirms=False)
+        channel = await self._channel(publisher_confirms=False)
         try:
             await channel.tx_select()
             await channel.basic_publish(b"", exchange=exchange, routing_key="")
@@ -81,7 +83,13 @@ class Link:
         return ConfirmedPublisher(await self.channel(), timeout_seconds=CONFIRM_SECONDS)
 
     async def channel(self) -> AbstractChannel:
-        return await wire(self._connection).channel(publisher_confirms=True, on_return_raises=True)
+        return await self._channel(publisher_confirms=True, on_return_raises=True)
+
+    async def _channel(self, **kind: bool) -> AbstractChannel:
+        try:
+            return await wire(self._connection).channel(**kind)
+        except RuntimeError:  # as aiormq puts it
+            raise BrokerAway("it was closed meanwhile") from None
 
     async def depth(self, queue: str) -> Depth | None:
         """None: there is no such queue."""
@@ -113,12 +121,19 @@ async def broker(settings: CommandSettings, command: str) -> AsyncIterator[Link]
         connection = await connect(settings, f"restante {command}")
     except BrokerAway as err:
         raise Failure(f"no broker: {err}", Exit.AWAY) from err
+    before = cancellations()
     try:
         yield Link(connection, settings)
+    except asyncio.CancelledError as err:
+        if cancellations() > before:
+            raise
+        raise Failure(CLOSED, Exit.AWAY) from err  # which is how aiormq puts it
     except Unanswered as err:
         raise Failure(f"the broker gives {err} (a memory or disk alarm?)", Exit.AWAY) from err
     except PublishFailed as err:
         raise Failure(str(err)) from err
+    except aiormq.exceptions.ChannelInvalidStateError as err:
+        raise Failure(CLOSED, Exit.AWAY) from err
     except (aiormq.exceptions.AMQPError, BrokerAway, ConnectionError) as err:
         raise explained(err) from err
     finally:
@@ -134,5 +149,7 @@ def explained(err: BaseException) -> Failure:
             return Failure(f"{said}: has a dispatcher ever run on this broker?")
         case aiormq.exceptions.ChannelAccessRefused():
             return Failure(f"the broker does not allow it: {said}")
+        case aiormq.exceptions.ChannelPreconditionFailed():
+            return Failure(f"the broker does not take it: {said}")
         case _:
             return Failure(f"the connection to the broker is gone: {said}", Exit.AWAY)

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from shared.cli.arguments import AsJson, User, json_value, seconds
+from shared.cli.arguments import AsJson, User, is_address, json_value, seconds
 from shared.cli.client import Answer, Client
 from shared.cli.failures import Exit, Failure
 from shared.cli.printing import note, plural
 from shared.cli.surroundings import settings
-from shared.cli.tokens import secret_of, signed
+from shared.cli.tokens import secret_of, signed, user_of
+from shared.client.message import is_refusal
 
 TOKEN_SECONDS = 24 * 3600.0
 
@@ -45,15 +46,22 @@ def listen(
         raise Failure("choose one of --no-confirm, --refuse and --wait", Exit.USAGE)
     if refuse == "":
         raise Failure("--refuse needs a reason", Exit.USAGE)
+    if is_refusal(said := json_value(value)):
+        raise Failure("a --value with a text `error` would refuse each message: say --refuse", Exit.USAGE)
     config = settings()
+    if not is_address(address := url or config.gateway_url):
+        code = Exit.USAGE if url else Exit.SETTING
+        raise Failure(f"{address!r} is no address of a gateway (http://127.0.0.1:8000)", code)
+    if token is not None and (other := user_of(config, token)) not in (None, user):
+        raise Failure(f"the token is for {other}, not for {user}: it would take their messages", Exit.USAGE)
     secret = secret_of(config) if token is None else ""
     client = Client(
-        url or config.gateway_url,
+        address,
         config.gateway_path,
         config.gateway_namespace,
         # A new one for each connection, so that listening never ends because a token did.
         token=lambda: token or signed(config, user, TOKEN_SECONDS, "*", secret),
-        answer=Answer(never=no_confirm, refusal=refuse, after_seconds=wait or 0.0, value=json_value(value)),
+        answer=Answer(never=no_confirm, refusal=refuse, after_seconds=wait or 0.0, value=said),
         seen=[part for part in seen.split(",") if part],
         as_json=as_json,
     )

@@ -24,7 +24,7 @@ class Silent(Exception):
 
 
 class Management:
-    """Reads only. What RabbitMQ says there, its list of consumers too, may be five seconds old."""
+    """Reads only. What RabbitMQ says there, its list of consumers too, may be five seconds old, or ten."""
 
     def __init__(self, url: str, virtual_host: str) -> None:
         parts = URL(url)

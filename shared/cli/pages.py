@@ -31,10 +31,16 @@ async def addresses(urls: Sequence[str]) -> list[str]:
     for text in urls:
         try:
             url = URL(text if "://" in text else f"http://{text}")
-            host, port = url.host or "", url.port or 80
-            told = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (ValueError, OSError) as err:
+            host, port, origin = url.host or "", url.port or 80, str(url.origin())
+        except ValueError as err:
             raise Failure(f"{text!r} is no address of a service: {err}", Exit.USAGE) from err
+        try:
+            told = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except ValueError as err:
+            raise Failure(f"{text!r} is no address of a service: {err}", Exit.USAGE) from err
+        except OSError:  # among containers a name is known only while one of them runs: it will be silent
+            found[origin] = None
+            continue
         hosts = dict.fromkeys(str(info[4][0]) for info in told)
         # `localhost` is two addresses of one program.
         for one in [host] if host == "localhost" else hosts:

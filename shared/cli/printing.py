@@ -1,7 +1,11 @@
 """What the commands show: tables and lines for people, JSON for programs, and nothing that a message could abuse."""
 
 import base64
+import contextlib
+import errno
 import json
+import os
+import sys
 from typing import Any
 
 import orjson
@@ -9,12 +13,35 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from shared.cli.failures import Failure
+
 Json = dict[str, Any]
 
 
-def out() -> Console:
+class Screen(Console):
+    """Stdout. `print` raises `Failure` where nothing can be written: nobody reads any more, or the disk is full."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError as err:
+            raise unwritable(err) from err
+
+    def on_broken_pipe(self) -> None:
+        """In rich's own words it ends the program, wherever it is."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
+def out() -> Screen:
     """Made for each use, so that it writes to whatever stdout is then."""
-    return Console(highlight=False, soft_wrap=False)
+    return Screen(highlight=False, soft_wrap=False)
+
+
+def unwritable(err: OSError) -> Failure:
+    """Not a lost connection, which is an OSError too."""
+    with contextlib.suppress(OSError):  # else the interpreter complains once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Failure(f"nothing more can be shown: {err.strerror or err}")
 
 
 def note(text: str, style: str = "dim") -> None:
@@ -32,9 +59,17 @@ def show(answer: Json | list[Json], shown: RenderableType, *, as_json: bool) -> 
 
 
 def show_json(line: Json) -> None:
-    console = out()
-    console.file.write(json.dumps(line) + "\n")
-    console.file.flush()
+    show_line(json.dumps(line))
+
+
+def show_line(text: str) -> None:
+    """To the letter, at once. Raises `Failure` where nothing can be written."""
+    file = out().file
+    try:
+        file.write(text + "\n")
+        file.flush()
+    except OSError as err:
+        raise unwritable(err) from err
 
 
 def table(*columns: str) -> Table:

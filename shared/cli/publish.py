@@ -15,7 +15,7 @@ from rich.text import Text
 
 from shared.cli.arguments import AsJson, MaybeUser, json_bytes, seconds
 from shared.cli.failures import Exit, Failure
-from shared.cli.lines import Defaults
+from shared.cli.lines import BadLine, Defaults, check
 from shared.cli.link import Link, broker
 from shared.cli.printing import Json, cells, note, out, plural, show, show_json, table, visible
 from shared.cli.publish_file import publish_file
@@ -23,6 +23,8 @@ from shared.cli.surroundings import CommandSettings, settings
 from shared.names import MESSAGES, RECEIPTS
 
 Message = tuple[bytes, Basic.Properties]
+
+NO_TEXT = "the data is no UTF-8 text: --binary-file sends bytes as they are"
 
 
 def publish(
@@ -63,6 +65,10 @@ def publish(
     config = settings()
     data, content_type = _data(body, binary_file, text=text)
     first = message_id or secrets.token_hex(8)
+    try:
+        check(first if count == 1 else f"{first}-{count}", message_type)
+    except BadLine as err:
+        raise Failure(f"the message cannot be sent: {err}", Exit.USAGE) from err
     messages = [
         (
             data,
@@ -85,9 +91,15 @@ def _data(body: str | None, file: Path | None, *, text: bool) -> tuple[bytes, st
         raise Failure("give either the data or --binary-file", Exit.USAGE)
     if file is not None:
         return file.read_bytes(), "application/octet-stream"
-    said = sys.stdin.read() if body == "-" else body or ""
+    try:
+        said = sys.stdin.read() if body == "-" else body or ""
+    except UnicodeDecodeError as err:
+        raise Failure(NO_TEXT, Exit.USAGE) from err
     if text:
-        return said.encode(errors="replace"), "text/plain"
+        try:
+            return said.encode(), "text/plain"
+        except UnicodeEncodeError as err:  # bytes that are no text, as Python hands them on
+            raise Failure(NO_TEXT, Exit.USAGE) from err
     return json_bytes(said), "application/json"
 
 
@@ -135,21 +147,29 @@ async def _show_receipts(
 ) -> None:
     """A receipt may come twice; the first one counts."""
     received: list[Json] = []
-    while waiting:
-        message = await link.next(arrived)
-        receipt: Json = json.loads(message.body)
-        if message.header.properties.correlation_id not in waiting:
-            continue
-        waiting.discard(str(message.header.properties.correlation_id))
-        received.append(receipt)
-        if as_json:
-            show_json(receipt)
-    if not as_json:
-        grid = table("~id", "outcome", "-attempts", "~value", "~detail")
-        for r in received:
-            grid.add_row(
-                *cells(r["id"], r["outcome"], r["attempts"], json.dumps(r["value"], ensure_ascii=False), r["detail"])
-            )
-        out().print(grid)
+    try:
+        while waiting:
+            message = await link.next(arrived)
+            receipt: Json = json.loads(message.body)
+            if message.header.properties.correlation_id not in waiting:
+                continue
+            waiting.discard(str(message.header.properties.correlation_id))
+            received.append(receipt)
+            if as_json:
+                show_json(receipt)
+    finally:  # Ctrl-C, or a broker that is gone: what was told is told nobody again
+        if received and not as_json:
+            _show_table(received)
+        if waiting:
+            note(f"{plural(len(waiting), 'message')} without a receipt: nobody will hear what becomes of them")
     if any(receipt["outcome"] != "confirmed" for receipt in received):
         raise Failure("not every message was confirmed")
+
+
+def _show_table(received: list[Json]) -> None:
+    grid = table("~id", "outcome", "-attempts", "~value", "~detail")
+    for r in received:
+        grid.add_row(
+            *cells(r["id"], r["outcome"], r["attempts"], json.dumps(r["value"], ensure_ascii=False), r["detail"])
+        )
+    out().print(grid)

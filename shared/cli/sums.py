@@ -177,7 +177,7 @@ def _broker(dispatchers: Sequence[Page], broker: Broker) -> list[Check]:
             _if(held == broker.unacked),
             f"{held:,} held by dispatchers, {broker.unacked:,} unacked in users' queues",
             "a dispatcher is not asked here, or another program consumes users' queues; or so many messages move that "
-            "RabbitMQ's figures, up to five seconds old, are of another moment: look again when it is calmer",
+            "RabbitMQ's figures, up to ten seconds old, are of another moment: look again when it is calmer",
             now=(held, broker.unacked),
         ),
         Check(
@@ -185,7 +185,7 @@ def _broker(dispatchers: Sequence[Page], broker: Broker) -> list[Check]:
             _if(sessions == broker.leases),
             f"{sessions:,} sessions known to dispatchers, {broker.leases:,} leases unacked",
             "a dispatcher is not asked here, or was frozen and does not know yet that it was replaced; or clients come "
-            "and go so fast that RabbitMQ's figures, up to five seconds old, are of another moment",
+            "and go so fast that RabbitMQ's figures, up to ten seconds old, are of another moment",
             now=(sessions, broker.leases),
         ),
         Check(

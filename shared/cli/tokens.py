@@ -9,7 +9,7 @@ import typer
 
 from shared.cli.arguments import AsJson, User, seconds, user_id
 from shared.cli.failures import Exit, Failure
-from shared.cli.printing import out, show_json
+from shared.cli.printing import show_json, show_line
 from shared.cli.surroundings import CommandSettings, settings
 
 SECRET_BYTES = 32
@@ -22,6 +22,15 @@ def signed(settings: CommandSettings, user: str, expires: float, send: str | lis
     others = {"aud": settings.gateway_jwt_audience, "iss": settings.gateway_jwt_issuer, "send": send}
     claims |= {name: value for name, value in others.items() if value is not None}
     return jwt.encode(claims, secret, algorithm="HS256")
+
+
+def user_of(settings: CommandSettings, token: str) -> str | None:
+    """Whom a token says that it is for, unchecked. None: it is no token, which the gateway will say."""
+    try:
+        user = jwt.decode(token, options={"verify_signature": False}).get(settings.gateway_jwt_user_claim)
+    except jwt.PyJWTError:
+        return None
+    return user if isinstance(user, str) else None
 
 
 def secret_of(settings: CommandSettings, file: Path | None = None) -> str:
@@ -64,4 +73,4 @@ def token(
     if as_json:
         show_json({"token": text, "user": user, "expires": int(time.time() + expires), "send": allowed})
     else:
-        out().file.write(text + "\n")
+        show_line(text)

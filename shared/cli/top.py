@@ -33,7 +33,10 @@ def top(
     *,
     once: Annotated[bool, typer.Option("--once", help="One moment, then end.")] = False,
     every: Annotated[
-        float, typer.Option("--every", metavar="TIME", parser=seconds, help="How often; RabbitMQ counts anew each 5 s.")
+        float,
+        typer.Option(
+            "--every", metavar="TIME", parser=seconds, help="How often; RabbitMQ counts anew each 5 s, or 10."
+        ),
     ] = "2s",  # type: ignore[assignment]  # typer parses the default too
     count: Annotated[int, typer.Option(min=1, help="How many users at most.")] = 20,
     as_json: AsJson = False,
@@ -91,7 +94,7 @@ async def _draw(config: CommandSettings, live: Live, every: float, count: int) -
         while True:
             moment = await look(link, management)
             fitting = max(FEWEST_USERS, live.console.height - OTHER_LINES)
-            foot = Text("Ctrl-C ends it; numbers may be 5 s old", "dim")
+            foot = Text("Ctrl-C ends it; numbers may be 5 to 10 s old", "dim")
             live.update(Group(moment.shown(min(count, fitting)), Text(), foot), refresh=True)
             await asyncio.sleep(every)
 

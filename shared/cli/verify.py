@@ -17,9 +17,10 @@ from shared.cli.printing import Json, plural, show, table, visible
 from shared.cli.sums import Broker, Check, Reading, Verdict, checks, merged
 from shared.cli.surroundings import CommandSettings, settings
 
-LOOKS = 8
+LOOKS = 12
 LOOK_SECONDS = 1.0
-"""What moves may differ for a moment, and RabbitMQ's figures for five seconds: only what differs for longer is told."""
+"""What moves may differ for a moment, and RabbitMQ's figures for as long as it takes to count them anew: five seconds,
+or ten with deploy/rabbitmq. Only what differs for longer is told."""
 
 COLUMNS = "name,messages_unacknowledged,message_stats.ack"
 _STYLES = {Verdict.FITS: "green", Verdict.DIFFERS: "bold red", Verdict.UNKNOWN: "yellow"}
@@ -39,7 +40,7 @@ def verify(
 ) -> None:
     """Compare what dispatchers, gateways and RabbitMQ count: does everything that was delivered add up?
 
-    Exit code 1 if something does not fit for eight seconds. A service that restarts counts from 0 again, so what two
+    Exit code 1 if something does not fit for twelve seconds. A service that restarts counts from 0 again, so what two
     services count may then not fit any more; what each counts for itself, and what is held right now, always must.
     """
     config = settings()

@@ -4,7 +4,24 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
+
+
+class _Waiting(msgspec.Struct, forbid_unknown_fields=True):
+    """What `outbox.Entry` is made of."""
+
+    id: str
+    to: str
+    data: Any
+    type: str
+    ttl: float | None
+    at: float
+
+
+class _Kept(msgspec.Struct):
+    seen: list[str] = []
+    outbox: list[_Waiting] = []
 
 
 class Memory:
@@ -19,10 +36,11 @@ class Memory:
         self.seen: list[str] = []
         self.outbox: list[dict[str, Any]] = []
         if file is not None and file.exists():
-            kept = orjson.loads(file.read_bytes())
-            if not isinstance(kept, dict):
-                raise ValueError(f"{file} is not what a client has written")
-            self.seen, self.outbox = list(kept.get("seen", [])), list(kept.get("outbox", []))
+            try:
+                kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
+            except (msgspec.MsgspecError, UnicodeError) as err:
+                raise ValueError(f"{file} is not what a client has written: {err}") from err
+            self.seen, self.outbox = kept.seen, [msgspec.structs.asdict(entry) for entry in kept.outbox]
 
     def keep_seen(self, seen: list[str]) -> None:
         self._write(seen, self.outbox)

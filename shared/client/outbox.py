@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -72,6 +73,8 @@ class Outbox:
             body = orjson.dumps(data)
         except TypeError as err:
             raise NotSent("bad_request", f"data must be JSON: {err}") from err
+        if ttl is not None and not math.isfinite(ttl):  # no JSON: the gateway would close each connection it came by
+            raise NotSent("bad_request", "ttl must be a number of seconds")
         if len(body) > self._max_bytes:
             raise NotSent("too_large", f"{len(body)} bytes where {self._max_bytes} are allowed")
         if len(self._entries) >= MOST_WAITING:

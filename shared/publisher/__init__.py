@@ -2,7 +2,7 @@
 
 from shared.message import Verdict as Outcome
 from shared.publisher.message import BadMessage
-from shared.publisher.publisher import NotHeld, Publisher, Rejected
+from shared.publisher.publisher import Closed, NotHeld, Publisher, Rejected
 from shared.publisher.receipts import Receipt
 
-__all__ = ["BadMessage", "NotHeld", "Outcome", "Publisher", "Receipt", "Rejected"]
+__all__ = ["BadMessage", "Closed", "NotHeld", "Outcome", "Publisher", "Receipt", "Rejected"]

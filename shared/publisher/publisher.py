@@ -32,6 +32,10 @@ class Rejected(NotHeld):
     """The broker said that it does not hold the message: the user's queue is full."""
 
 
+class Closed(Exception):
+    """The publisher's block ended before the receipt came. The broker holds the message."""
+
+
 class _Link:
     """One connection. `broken`: do not use it any more."""
 
@@ -88,19 +92,25 @@ class Publisher:
         self._news = asyncio.Event()
         self._link: _Link | None = None
         self._why = "no broker yet"
+        self._closed = False
         self._running: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Does not wait for a broker."""
+        self._closed = False
         self._running = asyncio.create_task(self._run(), name="publisher")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Whoever still waits in `send` is told: `NotHeld`, or `Closed` where only the receipt is missing."""
         assert self._running is not None  # noqa: S101 -- entered
+        self._closed = True
         self._running.cancel()
         await asyncio.wait({self._running})
+        self._news.set()
+        self._receipts.end(Closed("the publisher was closed before the receipt came"))
 
     @overload
     async def send(
@@ -139,7 +149,7 @@ class Publisher:
         `data`: bytes as they are, everything else as JSON. `ttl`: seconds after which the broker drops it while it
         waits; then no receipt ever comes, so give that wait a limit (`asyncio.timeout`), and any other too: the
         user may be away for days. To cancel the wait does not take the message back.
-        Raises `BadMessage`, `Rejected`, `NotHeld`.
+        Raises `BadMessage`, `Rejected`, `NotHeld`, `Closed`.
         """
         message = outgoing(user, data, message_id=message_id, kind=type, ttl_seconds=ttl, max_bytes=self._max_bytes)
         if not receipt:
@@ -163,12 +173,15 @@ class Publisher:
         try:
             async with asyncio.timeout(self._give_up_seconds):
                 while not await self._tried(user, message):
-                    pass
+                    if self._closed:
+                        raise NotHeld(message.id, "the publisher was closed")
         except TimeoutError as err:
             raise NotHeld(message.id, f"not held within {self._give_up_seconds:g} s: {self._why}") from err
 
     async def _tried(self, user: str, message: Outgoing) -> bool:
         link = await self._linked(listening=message.properties.reply_to is not None)
+        if link is None:
+            return False
         try:
             await link.publisher.publish(
                 message.body, message.properties, exchange=MESSAGES, routing_key=user, mandatory=True
@@ -183,14 +196,15 @@ class Publisher:
             return False
         return True
 
-    async def _linked(self, *, listening: bool) -> "_Link":
-        """A connection that is not known to be broken; with its receipts consumed, if they are needed."""
-        while True:
+    async def _linked(self, *, listening: bool) -> "_Link | None":
+        """A connection not known to be broken; with its receipts consumed, if they are needed. None: closed."""
+        while not self._closed:
             link = self._link
             if link is not None and not link.broken.is_set() and (link.listening.is_set() or not listening):
                 return link
             self._news.clear()
             await self._news.wait()
+        return None
 
     async def _run(self) -> None:
         backoff = Backoff(most_seconds=5.0)
@@ -215,8 +229,10 @@ class Publisher:
             listening = asyncio.create_task(self._listen(wire(connection), link), name="receipts")
             broken = asyncio.create_task(link.broken.wait())
             ends: set[asyncio.Future[Any]] = {lost(connection), listening, broken}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            broken.cancel()
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                broken.cancel()  # also when the block ends: else asyncio complains of a task that was left pending
             if listening.done():
                 listening.result()
         finally:
@@ -227,8 +243,15 @@ class Publisher:
             await close(connection)
 
     async def _listen(self, connection: AbstractConnection, link: "_Link") -> None:
-        """Consumes receipts once somebody wants one."""
+        """Consumes receipts once somebody wants one. What wants none goes on where the broker refuses that."""
         await self._wanted.wait()
-        with calling("consuming receipts"):
-            channel = await connection.channel(publisher_confirms=False)
-            await self._receipts.consume(channel, link.listen)
+        backoff = Backoff(most_seconds=5.0)
+        while True:
+            try:
+                with calling("consuming receipts"):
+                    channel = await connection.channel(publisher_confirms=False)
+                    await self._receipts.consume(channel, link.listen)
+            except Refused as err:
+                self._why = str(err)
+                _log.warning("no receipts; tried again: %s", err)
+            await backoff.wait()

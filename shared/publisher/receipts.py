@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from aiormq.abc import AbstractChannel, ArgumentsType, DeliveredMessage
 
-from shared.broker import Backoff
+from shared.broker import Backoff, BrokerAway
 from shared.message import Verdict
 from shared.names import RECEIPTS
 
@@ -62,21 +62,35 @@ class Receipts:
     def forget(self, correlation: str) -> None:
         self._waiting.pop(correlation, None)
 
+    def end(self, error: Exception) -> None:
+        """Nobody need wait any longer."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # whoever gave up need not hear of it
+
     async def consume(self, channel: AbstractChannel, began: Callable[[], None]) -> None:
-        """Until cancelled, over a channel of its own. Raises aiormq's errors."""
+        """Until cancelled, over a channel of its own. Raises aiormq's errors, or `BrokerAway` when it is over."""
         arguments: ArgumentsType = {} if self._name is not None else {"x-expires": OWN_QUEUE_MS}
         await channel.queue_declare(self.key, durable=True, arguments=arguments)
         await channel.queue_bind(self.key, RECEIPTS, self.key)
         await channel.basic_qos(prefetch_count=PREFETCH)
-        came: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
+        came: asyncio.Queue[DeliveredMessage | None] = asyncio.Queue()
 
         async def note(message: DeliveredMessage) -> None:
             came.put_nowait(message)
 
+        def note_end(_: object) -> None:
+            came.put_nowait(None)
+
+        # Of a queue that was deleted, or whose node is gone, the broker says no more than this.
+        channel.on_consumer_cancel_callbacks.add(note_end)
+        channel.closing.add_done_callback(note_end)
         await channel.basic_consume(self.key, note)
         began()
-        while True:
-            await self._take(channel, await came.get())
+        while (message := await came.get()) is not None:
+            await self._take(channel, message)
+        raise BrokerAway("the queue of receipts was deleted, or its channel closed")
 
     async def _take(self, channel: AbstractChannel, message: DeliveredMessage) -> None:
         """Acked once it was taken; a publisher that dies before gets it again."""

@@ -8,6 +8,7 @@ from aiormq.abc import AbstractChannel
 from shared.names import CENSUS, UNROUTED, user_queue
 from tests.support.command import Said, typed
 from tests.support.office import Office, both_queue_types
+from tests.support.terminal import Terminal
 
 
 @both_queue_types
@@ -55,6 +56,23 @@ def test_a_message_for_a_new_user_waits_in_unrouted(office: Office) -> None:
     assert office.restante("publish", "carol", "1", "--id", "m1").code == 0
 
     assert asyncio.run(office.ids(UNROUTED, 1)) == ["m1"]
+
+
+async def test_who_ends_the_wait_for_receipts_is_told_what_has_none(office: Office) -> None:
+    with Terminal("publish", "alice", "1", "--count", "2", "--receipt", **office.environment) as terminal:
+        await terminal.shows("waiting for what becomes of it")
+        code = await terminal.ctrl_c()
+        written = terminal.written
+
+    assert code == 130
+    assert "2 messages without a receipt" in written
+
+
+def test_what_the_broker_does_not_take_is_no_lost_connection(office: Office) -> None:
+    said = office.restante("publish", "alice", "1", "--ttl", "9999d")
+
+    assert said.code == 1
+    assert said.err.startswith("restante: the broker does not take it: invalid expiration '863913600000'")
 
 
 def test_publishing_where_no_dispatcher_ever_ran_says_so(broker_url: str) -> None:

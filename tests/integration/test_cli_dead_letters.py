@@ -98,6 +98,17 @@ def test_a_dry_run_only_says_what_it_would_do(office: Office) -> None:
     assert asyncio.run(office.ids(DEAD_LETTERS, 4)) == ["m1", "m2", "m3", "m4"]
 
 
+def test_an_id_that_is_not_there_is_not_requeued(office: Office) -> None:
+    asyncio.run(several(office))
+
+    said = office.restante("dead-letters", "requeue", "--id", "typo")
+    other = office.restante("dead-letters", "requeue", "--id", "m1", "--user", "bob", "--dry-run")
+
+    assert (said.code, other.code) == (1, 1)
+    assert "not among the dead letters: typo" in said.err
+    assert asyncio.run(office.ids(DEAD_LETTERS, 4)) == ["m1", "m2", "m3", "m4"]
+
+
 def test_a_letter_for_nobody_stays_and_is_counted(office: Office) -> None:
     asyncio.run(several(office))
 

@@ -9,8 +9,8 @@ import pytest
 
 from deploy.local.broker import Broker
 from shared.client import Client
-from shared.names import MESSAGES, user_queue
-from shared.publisher import BadMessage, NotHeld, Outcome, Publisher, Receipt, Rejected
+from shared.names import MESSAGES, RECEIPTS, user_queue
+from shared.publisher import BadMessage, Closed, NotHeld, Outcome, Publisher, Receipt, Rejected
 from tests.support.services import Service, Services, free_port
 from tests.support.tokens import token
 from tests.support.until import until
@@ -118,6 +118,33 @@ async def test_a_broker_that_is_away_is_told_after_a_while() -> None:
     async with Publisher(f"amqp://127.0.0.1:{free_port()}", give_up_seconds=1) as publisher:
         with pytest.raises(NotHeld, match=r"127\.0\.0\.1"):
             await publisher.send("alice", 1)
+
+
+async def test_a_send_that_waits_for_a_broker_is_told_when_the_publisher_ends() -> None:
+    async with Publisher(f"amqp://127.0.0.1:{free_port()}") as publisher:
+        sending = asyncio.create_task(publisher.send("alice", 1, message_id="m1"))
+        await until(lambda: "127.0.0.1" in publisher._why, "a try")
+
+    with pytest.raises(NotHeld, match="m1: the publisher was closed"):
+        await asyncio.wait_for(sending, 5)
+    with pytest.raises(NotHeld, match="closed"):
+        await asyncio.wait_for(publisher.send("alice", 2), 5)
+
+
+async def test_who_waits_for_a_receipt_is_told_when_the_publisher_ends_and_no_task_is_left(broker_url: str) -> None:
+    await queue_of(broker_url, "alice")
+    async with await aio_pika.connect(broker_url) as connection:
+        channel = await connection.channel()
+        await channel.declare_exchange(RECEIPTS, aio_pika.ExchangeType.DIRECT, durable=True)
+    before = asyncio.all_tasks()
+    async with Publisher(broker_url) as publisher:
+        sending = asyncio.create_task(publisher.send("alice", 1, message_id="m1", receipt=True))
+        await until(lambda: publisher._link and publisher._link.listening.is_set(), "a consumer of receipts")
+        await publisher.send("alice", 2)  # behind the first one, which is held then too
+
+    assert asyncio.all_tasks() - before <= {sending}
+    with pytest.raises(Closed):
+        await asyncio.wait_for(sending, 5)
 
 
 @pytest.mark.timeout(300)  # on a loaded machine RabbitMQ takes more than a minute to start

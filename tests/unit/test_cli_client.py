@@ -1,6 +1,9 @@
 """What `restante listen` answers: python-socketio confirms with a handler's return value, whatever has happened."""
 
 import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
 import pytest
@@ -8,8 +11,8 @@ import pytest
 from shared.cli.client import Answer, Client
 
 
-def client(answer: Answer) -> Client:
-    return Client("http://127.0.0.1:1", "/socket.io/", "/", token=str, answer=answer, seen=["m0"], as_json=True)
+def client(answer: Answer, *, as_json: bool = True) -> Client:
+    return Client("http://127.0.0.1:1", "/socket.io/", "/", token=str, answer=answer, seen=["m0"], as_json=as_json)
 
 
 def arrives(listener: Client, message: str, gone: "asyncio.Future[str]") -> "asyncio.Task[Any]":
@@ -20,6 +23,15 @@ def arrives(listener: Client, message: str, gone: "asyncio.Future[str]") -> "asy
 async def gone() -> "asyncio.Future[str]":
     """Resolved when the connection ends."""
     return asyncio.get_running_loop().create_future()
+
+
+@contextmanager
+def unread() -> Iterator[None]:
+    """Stdout is a pipe that nobody reads any more, as behind `| head -1`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as file, redirect_stdout(file):
+        yield
 
 
 async def settled(*handlers: "asyncio.Task[Any]") -> list[bool]:
@@ -62,6 +74,32 @@ async def test_a_late_answer_to_a_connection_that_is_gone_is_not_given(gone: "as
     gone.set_result("transport close")
 
     assert await settled(waiting) == [False]
+    assert (listener.received, listener.answered, list(listener._seen)) == (0, 0, ["m0"])
+
+
+async def test_what_was_shown_counts_as_received_although_it_was_stopped_before_the_answer(
+    gone: "asyncio.Future[str]",
+) -> None:
+    listener = client(Answer(after_seconds=60))
+    waiting = arrives(listener, "m1", gone)
+    await asyncio.wait({waiting}, timeout=0)
+
+    listener.stop()
+    gone.set_result("client disconnect")
+
+    assert await settled(waiting) == [False]
+    assert (listener.received, listener.answered) == (1, 0)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+async def test_what_nobody_can_see_is_not_confirmed_and_ends_it(gone: "asyncio.Future[str]", *, as_json: bool) -> None:
+    listener = client(Answer(), as_json=as_json)
+
+    with unread():
+        assert await settled(arrives(listener, "m1", gone), arrives(listener, "m2", gone)) == [False, False]
+
+    assert listener._stop.is_set()
+    assert listener._refused == "nothing more can be shown: Broken pipe"
     assert (listener.received, listener.answered, list(listener._seen)) == (0, 0, ["m0"])
 
 

@@ -47,6 +47,9 @@ def test_text_and_bytes_are_messages_too() -> None:
         (b'{"user":"a","data":1,"ttl":1e999}', "out of range"),
         (b'{"user":"a","data":1,"id":""}', "1 to 128"),
         (b'{"user":"a","data":1,"id":"' + b"x" * 129 + b'"}', "1 to 128"),
+        (b'{"user":"a","data":1,"id":"' + "é".encode() * 128 + b'"}', "at most 255 bytes"),
+        (b'{"user":"a","data":1,"type":"' + b"x" * 256 + b'"}', "its type is longer"),
+        (b'{"user":"a","data":1,"content_type":"' + b"x" * 256 + b'"}', "its content_type is longer"),
         (b'{"user":"a","base64":"!"}', "base64"),
         (b'{"user":"a","data":"\xff"}', ""),
     ],
@@ -57,6 +60,13 @@ def test_a_bad_line_is_told_from_a_good_one(line: bytes, complaint: str) -> None
     assert number == 1
     assert isinstance(found, BadLine)
     assert complaint in str(found)
+
+
+def test_an_id_that_its_line_s_number_makes_too_long_is_told() -> None:
+    found = [found for _, found in judged([HELLO] * 10, Defaults(id="x" * 126))]
+
+    assert [type(one) for one in found] == [Outgoing] * 9 + [BadLine]
+    assert "1 to 128" in str(found[-1])
 
 
 def test_lines_are_counted_as_an_editor_counts_them() -> None:

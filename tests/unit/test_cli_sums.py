@@ -1,11 +1,17 @@
 """`restante verify` judges pages that are given by hand: what must be equal, what one may exceed, what nobody knows."""
 
+import asyncio
+import re
+import socket
 from dataclasses import replace
 
 import pytest
 
-from shared.cli.pages import parsed
+from shared.cli.failures import Exit, Failure
+from shared.cli.pages import addresses, parsed, read
 from shared.cli.sums import Broker, Check, Page, Reading, Verdict, checks, merged
+from shared.cli.verify import LOOK_SECONDS, LOOKS
+from tests.support.services import ROOT
 
 DISPATCHER = Page(
     "http://d:8001",
@@ -137,3 +143,30 @@ def test_a_metrics_page_is_read_with_its_labels_and_only_for_what_is_ours() -> N
     text = '# TYPE restante_x counter\nrestante_x_total{b="2",a="1"} 3.0\n# TYPE other gauge\nother 1.0\n'
 
     assert parsed(text) == {'x_total{a="1",b="2"}': 3.0}
+
+
+def test_what_rabbitmq_counted_long_ago_is_not_told_as_a_difference() -> None:
+    conf = (ROOT / "deploy/rabbitmq/rabbitmq.conf").read_text()
+    (interval,) = re.findall(r"^collect_statistics_interval = (\d+)$", conf, re.MULTILINE)
+
+    assert int(interval) < (LOOKS - 1) * LOOK_SECONDS * 1000
+
+
+async def test_a_name_that_nobody_has_is_a_service_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+
+    wanted = await addresses(["http://dispatcher:8001", "gateway:8002"])
+
+    assert wanted == ["http://dispatcher:8001", "http://gateway:8002"]
+    assert (await read(wanted)).silent == wanted
+
+
+@pytest.mark.parametrize("text", ["http://", "http://here:port", "http://[::1"])
+async def test_what_can_be_nobodys_address_is_wrong_usage(text: str) -> None:
+    with pytest.raises(Failure) as failed:
+        await addresses([text])
+
+    assert failed.value.code is Exit.USAGE

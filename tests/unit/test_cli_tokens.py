@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
+from shared.cli.surroundings import settings
 from tests.support.command import typed
 
 SECRET = "s" * 32
@@ -114,6 +115,47 @@ def test_the_environment_goes_before_what_make_run_wrote(tmp_path: Path) -> None
         typed("token", "alice", GATEWAY_JWT_SECRET_FILE=str(file)),
     ):
         assert jwt.decode(said.out.strip(), SECRET, algorithms=["HS256"])["sub"] == "alice"
+
+
+def test_what_make_run_wrote_and_nobody_can_read_is_one_line_and_3(tmp_path: Path) -> None:
+    (tmp_path / ".run/env").mkdir(parents=True)
+
+    said = typed("token", "alice", GATEWAY_JWT_SECRET=SECRET)
+
+    assert said.code == 3
+    assert said.err.startswith("restante: cannot read .run/env")
+
+
+@pytest.mark.parametrize(
+    ("environment", "pages"),
+    [
+        ({}, "http://u:p@run:1"),
+        ({"BROKER_URL": "amqp://u:p@run/"}, "http://u:p@run:1"),
+        ({"BROKER_URL": "amqp://u:p@other/"}, "http://u:p@other:15672"),
+        ({"BROKER_URL": "amqp://u:p@other/", "RABBITMQ_MANAGEMENT_URL": "http://u:p@its:2"}, "http://u:p@its:2"),
+    ],
+)
+def test_the_pages_of_make_runs_broker_are_not_taken_for_those_of_another_one(
+    environment: dict[str, str], pages: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path, "BROKER_URL=amqp://u:p@run/\nRABBITMQ_MANAGEMENT_URL=http://u:p@run:1\n")
+    for name in ("BROKER_URL", "BROKER_URL_FILE", "RABBITMQ_MANAGEMENT_URL", "RABBITMQ_MANAGEMENT_URL_FILE"):
+        monkeypatch.setenv(name, environment.get(name, ""))
+
+    assert settings().management_url == pages
+
+
+@pytest.mark.parametrize(
+    ("broker", "pages"),
+    [("amqp://u:p@here/", "http://u:p@here:15672"), ("amqps://u:p@here/", "https://u:p@here:15671")],
+)
+def test_a_password_that_goes_to_the_broker_by_tls_goes_to_its_pages_by_tls_too(
+    broker: str, pages: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKER_URL", broker)
+    monkeypatch.delenv("RABBITMQ_MANAGEMENT_URL", raising=False)
+
+    assert settings().management_url == pages
 
 
 def written(folder: Path, text: str) -> None:
