@@ -24,6 +24,8 @@ _CLUSTER_PORTS = {
 }
 _MONITORING_PORTS = {"GRAFANA_PORT": 3000, "PROMETHEUS_PORT": 9090}
 _NODES = "RABBITMQ_NODES"
+_NOT_IN_ADDRESSES = frozenset("/?#[]%,\\$")
+"""What Compose or an AMQP address reads as something else than a part of a password."""
 
 
 class EnvFile:
@@ -31,7 +33,9 @@ class EnvFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
-        self.definitions = self.path.parent / ".rabbitmq" / "definitions.json"
+        # Two installations may have their files in one folder, and each RabbitMQ its own passwords.
+        name = "definitions.json" if self.path.name == ".env" else f"{self.path.name}.json"
+        self.definitions = self.path.parent / ".rabbitmq" / name
         self.moved: list[str] = []
         self._chosen: dict[str, str] = {}
 
@@ -51,22 +55,35 @@ class EnvFile:
 
     def choose_cluster(self) -> bool:
         """Before the first start only: one node's messages would not come along. Whether it could be done, or was."""
-        if not self.path.exists():
+        written = self._written()
+        if not any(password_variable(account.name) in written for account in ACCOUNTS):
             self._chosen = {_NODES: "3", "BROKER_QUEUE_TYPE": "quorum"}
         return self.cluster
 
     def complete(self) -> None:
         """Adds a fresh secret for each that is missing, and the usual port for each, or a free one if that is taken."""
-        known = {**self._written(), **os.environ}
-        added = [f"{name}={make()}\n" for name, make in self._wanted().items() if name not in known]
+        there = self._written()
+        known = {**there, **os.environ}
+        added = [f"{name}={value}\n" for name, value in self._chosen.items() if name not in there]
+        added += [f"{name}={make()}\n" for name, make in self._wanted().items() if name not in known]
         if not added:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.exists():
             self.path.touch(mode=0o600)
-            added = [_HEAD, *(f"{name}={value}\n" for name, value in self._chosen.items()), *added]
+            added = [_HEAD, *added]
+        elif self.path.stat().st_uid == os.getuid():
+            self.path.chmod(0o600)  # somebody may have made it for their settings, for all to read
+        if (text := self.path.read_text(encoding="utf-8")) and not text.endswith("\n"):
+            added = ["\n", *added]
         with self.path.open("a", encoding="utf-8") as file:
             file.writelines(added)
+
+    @property
+    def unfit(self) -> list[str]:
+        """Which passwords, chosen by hand, would be others in the address of the broker (`BROKER_URL`)."""
+        variables = [password_variable(account.name) for account in ACCOUNTS]
+        return [name for name in variables if _NOT_IN_ADDRESSES & set(self.values.get(name, ""))]
 
     def write_definitions(self) -> bool:
         """What RabbitMQ loads when it starts. Whether it changed."""
@@ -89,7 +106,7 @@ class EnvFile:
         except FileNotFoundError:
             return {}
         pairs = (line.partition("=") for line in lines if not line.startswith("#"))
-        return {name.strip(): value.strip() for name, equals, value in pairs if equals}
+        return {name.strip(): _read(value) for name, equals, value in pairs if equals}
 
     def _wanted(self) -> dict[str, Callable[[], str]]:
         wanted: dict[str, Callable[[], str]] = {password_variable(account.name): _secret for account in ACCOUNTS}
@@ -112,6 +129,14 @@ class EnvFile:
             return str(chosen)
 
         return choose
+
+
+def _read(value: str) -> str:
+    """As Compose does: quotes are not part of it, nor is a comment behind it."""
+    text = value.strip()
+    if text.startswith(("'", '"')) and (end := text.find(text[0], 1)) > 0:
+        return text[1:end]
+    return value.partition(" #")[0].strip()
 
 
 def _secret() -> str:

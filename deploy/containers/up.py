@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from shlex import join
 
-from deploy.containers.engine import Compose
+from deploy.containers.engine import Compose, NoEngine
 from deploy.containers.env_file import EnvFile
 
 _LOOK_SECONDS = 0.5
@@ -30,12 +30,26 @@ def up(compose: Compose, env_file: EnvFile, *, scale: list[str]) -> None:
 
 
 def load_definitions(compose: Compose, env_file: EnvFile) -> None:
-    """Writes them for a RabbitMQ that starts, and has one that runs already load what has changed."""
+    """Writes them for a RabbitMQ that starts, and has one that runs already load what has changed.
+
+    Raises `NoEngine`, also for passwords with which nobody could log in.
+    """
+    if env_file.unfit:
+        raise NoEngine(
+            f"{env_file.path}: none of / ? # [ ] % , \\ $ may be in {', '.join(env_file.unfit)}, which becomes part of "
+            "an address. Choose another, or delete the line: `make up` makes one."
+        )
+    before = env_file.definitions.read_text(encoding="utf-8") if env_file.definitions.exists() else None
     changed = env_file.write_definitions()
     there = any(container.service == "rabbitmq" and container.state in _WELL for container in compose.containers())
     if changed and there:
         say("Accounts and policies have changed: RabbitMQ loads them.")
-        compose.run_in("rabbitmq", "rabbitmqctl", "import_definitions", "/etc/rabbitmq/restante.json")
+        try:
+            compose.run_in("rabbitmq", "rabbitmqctl", "import_definitions", "/etc/rabbitmq/restante.json")
+        except BaseException:  # Ctrl-C too: the next run must see that they have changed
+            if before is not None:
+                env_file.definitions.write_text(before, encoding="utf-8")
+            raise
 
 
 def _start(compose: Compose, scale: list[str], began: float) -> None:

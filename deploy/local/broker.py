@@ -66,9 +66,9 @@ class Given:
         if not self.management_url:
             # The usual place; without it nothing but the tests' virtual hosts is missing.
             parts = urlsplit(self.url.partition(",")[0])
-            self.management_url = (
-                f"http://{parts.username or 'guest'}:{parts.password or 'guest'}@{parts.hostname}:15672/"
-            )
+            scheme, port = ("https", 15671) if parts.scheme == "amqps" else ("http", 15672)
+            login = f"{parts.username or 'guest'}:{parts.password or 'guest'}"
+            self.management_url = f"{scheme}://{login}@{parts.hostname}:{port}/"
         try:
             self.version = Management(self.management_url).version()
         except OSError:
@@ -103,7 +103,10 @@ def find(folder: Path, kind: Kind, say: Callable[[str], None]) -> Broker:
 
 @contextmanager
 def held(folder: Path) -> Iterator[bool]:
-    """Makes `folder` ours alone as long as this lasts, and ends what a killed holder left running. False: taken."""
+    """Makes `folder` ours alone as long as this lasts, and ends what a killed holder left running. False: taken.
+
+    At the end too: a signal that came while a process was started may have kept its starter from knowing it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         try:
@@ -112,21 +115,29 @@ def held(folder: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
-        end_leftovers(folder)
-        end_leftovers(folder / "rabbitmq")
-        yield True
+        _end_leftovers(folder)
+        try:
+            yield True
+        finally:
+            _end_leftovers(folder)
 
 
-def forget(folder: Path) -> None:
-    """Deletes a folder that nobody holds, and the container and the volume that belong to it."""
+def _end_leftovers(folder: Path) -> None:
+    end_leftovers(folder)
+    end_leftovers(folder / "rabbitmq")
+
+
+def forget(folder: Path) -> bool:
+    """Deletes a folder that nobody holds, and the container and the volume that belong to it. False: it is held."""
     with held(folder) as ours:
         if not ours:
-            return
+            return False
         with suppress(ImportError):
             from deploy.local import container  # noqa: PLC0415
 
             container.forget(folder)
         shutil.rmtree(folder, ignore_errors=True)
+        return True
 
 
 def _container(folder: Path, say: Callable[[str], None]) -> Broker:

@@ -139,7 +139,7 @@ def _engine() -> Any:
 def _pinged(engine: Any) -> Any:
     try:
         engine.ping()
-    except BaseException:
+    except BaseException:  # also when stopped meanwhile: its connections would stay open
         engine.close()
         raise
     return engine

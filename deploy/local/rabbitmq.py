@@ -1,6 +1,7 @@
 """What we ask any RabbitMQ, wherever it runs: whether it is up, its version, for virtual hosts, how full queues are."""
 
 import base64
+import http.client
 import json
 import re
 import socket
@@ -35,7 +36,10 @@ class Management:
 
     def version(self) -> str:
         """Raises OSError when nobody answers."""
-        return str(self.request("GET", "/api/overview")["rabbitmq_version"])
+        try:
+            return str(self.request("GET", "/api/overview")["rabbitmq_version"])
+        except (KeyError, TypeError) as err:
+            raise OSError(f"{self._base} is no RabbitMQ's") from err
 
     def create_vhost(self, name: str) -> None:
         self.request("PUT", f"/api/vhosts/{quote(name, safe='')}", {})
@@ -70,7 +74,12 @@ class Management:
         except urllib.error.HTTPError as err:
             with err:
                 raise OSError(f"{method} {path}: {err.code} {err.read(200).decode(errors='replace')}") from err
-        return json.loads(text) if text else None
+        except (http.client.HTTPException, ValueError) as err:
+            raise OSError(f"{method} {path}: {err}") from err
+        try:
+            return json.loads(text) if text else None
+        except ValueError as err:
+            raise OSError(f"{method} {path}: {err}") from err
 
 
 def await_up(amqp_port: int, management: Management, alive: Callable[[], bool], timeout_seconds: float) -> str:

@@ -20,6 +20,7 @@ from deploy.local.services import ServiceEnded, Services
 from deploy.local.surroundings import Surroundings
 
 FOLDER = Path(".run")
+HELD = "`make run` is running here already; stop that one first."
 _LOOK_SECONDS = 0.2
 
 
@@ -30,13 +31,15 @@ def main() -> int:
     arguments = parser.parse_args()
     folder = FOLDER.resolve()
     if arguments.forget:
-        broker.forget(folder)
+        if not broker.forget(folder):
+            say(HELD)
+            return 1
         return 0
     signals.raise_when_stopped()
     with ExitStack() as held:
         try:
             if not held.enter_context(broker.held(folder)):
-                say("`make run` is running here already; stop that one first.")
+                say(HELD)
                 return 1
             _run(folder, arguments.broker, held)
         except signals.Stopped:
@@ -72,7 +75,7 @@ def _run(folder: Path, kind: broker.Kind, held: ExitStack) -> NoReturn:
     controls.start()
     surroundings.write()
     held.callback(surroundings.remove)
-    say(_what_next(surroundings, rabbitmq.version))
+    say(_what_next(surroundings, rabbitmq))
     while True:
         services.look()
         if not rabbitmq.running():
@@ -80,14 +83,16 @@ def _run(folder: Path, kind: broker.Kind, held: ExitStack) -> NoReturn:
         time.sleep(_LOOK_SECONDS)
 
 
-def _what_next(surroundings: Surroundings, version: str) -> str:
+def _what_next(surroundings: Surroundings, rabbitmq: broker.Broker) -> str:
     command = os.path.relpath(Path(sys.executable).with_name("restante"))
-    pages = f"{surroundings.management_page}   (guest / guest)" if surroundings.management_page else "not known"
+    pages = surroundings.management_page or "not known"
+    if rabbitmq.kind != broker.Kind.URL:  # who logs in elsewhere, its owner knows
+        pages += "   (guest / guest)"
     return f"""
 restante is up. Ctrl-C stops everything; messages stay for the next time.
 
   demo page   {surroundings.demo_page}
-  RabbitMQ    {pages}   {version}
+  RabbitMQ    {pages}   {rabbitmq.version}
   logs        {os.path.relpath(surroundings.logs)}/
 
 In another terminal, in this folder:

@@ -16,7 +16,8 @@ class Stopped(BaseException):
 def raise_when_stopped() -> None:
     """From now on the main thread gets `Stopped` where it would be ended."""
     for number in _STOPS:
-        signal.signal(number, _raise)
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # which is what `nohup` asks for
+            signal.signal(number, _raise)
 
 
 def ignore_from_now_on() -> None:

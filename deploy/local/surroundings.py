@@ -33,7 +33,7 @@ class Surroundings:
         # A fragment: a browser sends it to no server.
         self.demo_page = f"{self.gateway_url}/#controls={self.controls_port}.{self.controls_secret}"
         parts = urlsplit(management_url)
-        self.management_page = f"{parts.scheme}://{parts.hostname}:{parts.port}/" if management_url else ""
+        self.management_page = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/" if management_url else ""
         self._shared = {
             "BROKER_URL": broker_url,
             "GATEWAY_JWT_SECRET": os.environ.get("GATEWAY_JWT_SECRET") or _secret(folder / "jwt-secret"),

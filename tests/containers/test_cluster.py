@@ -1,7 +1,6 @@
 """Three RabbitMQ nodes with quorum queues: any one of them may die under load."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from itertools import pairwise
 from time import monotonic
@@ -9,13 +8,12 @@ from time import monotonic
 import pytest
 
 from tests.support.client import Client
-from tests.support.containers import READY_SECONDS, STEP_SECONDS, Installation, docker, installed
+from tests.support.containers import NODES, Installation, docker, installed
 from tests.support.history import Happening, Held, Received
 from tests.support.judge import judge
 from tests.support.load import Load
 
 MESSAGES = 300
-NODES = ("rabbitmq", "rabbitmq-2", "rabbitmq-3")
 MOST_SECONDS = 30.0
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -52,22 +50,6 @@ def history() -> Timed:
     return Timed()
 
 
-def copies(cluster: Installation, node: str) -> dict[str, int]:
-    """How many nodes have each quorum queue, as `node` sees it."""
-    (name,) = cluster.names(node)
-    columns = ("--vhost", "restante", "--formatter", "json", "name", "type", "online")
-    listed = json.loads(docker("exec", name, "rabbitmqctl", "--quiet", "list_queues", *columns))
-    return {queue["name"]: len(queue["online"]) for queue in listed if queue["type"] == "quorum"}
-
-
-async def whole(cluster: Installation, node: str) -> None:
-    """Wait until every queue is on all three nodes."""
-    deadline = asyncio.get_running_loop().time() + READY_SECONDS
-    while not (found := await asyncio.to_thread(copies, cluster, node)) or set(found.values()) != {3}:
-        assert asyncio.get_running_loop().time() < deadline, f"not on three nodes: {found}"
-        await asyncio.sleep(STEP_SECONDS)
-
-
 @pytest.mark.parametrize("victim", NODES)
 async def test_publishing_goes_on_and_nothing_is_lost_when_a_node_dies(
     cluster: Installation,
@@ -76,7 +58,7 @@ async def test_publishing_goes_on_and_nothing_is_lost_when_a_node_dies(
     victim: str,
 ) -> None:
     survivor = next(node for node in NODES if node != victim)
-    await whole(cluster, survivor)
+    await cluster.whole(survivor)
     (name,) = cluster.names(victim)
 
     load = Load(cluster.publisher_url, cluster.url, devices, history, MESSAGES, cluster.bound)
@@ -86,7 +68,7 @@ async def test_publishing_goes_on_and_nothing_is_lost_when_a_node_dies(
         await load.drained(seconds=90)
         await cluster.empty([device.user for device in devices], node=survivor)
     await asyncio.to_thread(docker, "start", name)
-    await whole(cluster, survivor)
+    await cluster.whole(survivor)
 
     assert judge(history).clean, judge(history)
     confirms, deliveries = history.longest_gap(Held), history.longest_gap(Received)

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from deploy.local import broker, signals
+from deploy.local import broker, run, signals
 from deploy.local.child import Child, end_leftovers
 from tests.support.until import until
 
@@ -101,9 +102,41 @@ def test_a_folder_has_one_holder_at_a_time(tmp_path: Path) -> None:
 
 def test_a_folder_that_somebody_holds_is_not_deleted(tmp_path: Path) -> None:
     with broker.held(tmp_path):
-        broker.forget(tmp_path)
+        assert not broker.forget(tmp_path)
 
     assert tmp_path.exists()
+
+
+def test_who_wants_to_delete_what_runs_is_told_and_the_next_step_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["deploy.local", "--forget"])  # as `make clean` says before it deletes the rest
+
+    with broker.held(tmp_path / ".run"):
+        assert run.main() == 1
+
+    assert "is running here already" in capsys.readouterr().out
+
+
+def test_a_process_whose_start_was_interrupted_ends_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*command: Any, **options: Any) -> subprocess.Popen[bytes]:
+        monkeypatch.setattr(subprocess, "Popen", popen)
+        started.append(popen(*command, **options))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", start)
+
+    with pytest.raises(KeyboardInterrupt), broker.held(tmp_path):
+        Child("alice", SLEEPER, os.environ, folder=tmp_path, log=tmp_path / "log/alice.log")
+
+    assert started[0].wait(0.1) < 0
 
 
 def test_a_signal_that_comes_while_a_pid_is_noted_is_delivered_afterwards() -> None:
@@ -113,6 +146,20 @@ def test_a_signal_that_comes_while_a_pid_is_noted_is_delivered_afterwards() -> N
         reached.append("the note")
 
     assert reached == ["the note"]
+
+
+@pytest.mark.parametrize("before", [signal.SIG_IGN, signal.SIG_DFL])
+def test_a_terminal_that_closes_ends_a_run_unless_nohup_started_it(before: signal.Handlers) -> None:
+    known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGHUP, before)
+    try:
+        signals.raise_when_stopped()
+        assert (signal.getsignal(signal.SIGHUP) is signal.SIG_IGN) == (before is signal.SIG_IGN)
+        with pytest.raises(signals.Stopped):
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        for number, action in known.items():
+            signal.signal(number, action)
 
 
 @pytest.mark.parametrize("options", [["--no-skips"], []])

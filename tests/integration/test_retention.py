@@ -11,7 +11,7 @@ from pamqp.commands import Basic
 
 from deploy.local.broker import Broker
 from deploy.local.rabbitmq import Management
-from shared import topology
+from shared import sieve, topology
 from shared.broker import close, connect, wire
 from shared.names import MESSAGES, user_queue
 from shared.publish import ConfirmedPublisher, Nacked
@@ -69,7 +69,8 @@ class Alice:
 
 @pytest.fixture
 async def alice(broker_url: str) -> AsyncIterator[Alice]:
-    connection = await connect(BrokerSettings(broker_url=broker_url), "test")  # type: ignore[arg-type]  # as typed
+    settings = BrokerSettings(broker_url=broker_url)  # type: ignore[arg-type]  # as typed
+    connection = await connect(settings, "test", sifted=sieve.LANE.taken)
     publisher = ConfirmedPublisher(await wire(connection).channel(publisher_confirms=True, on_return_raises=True))
     yield Alice(await wire(connection).channel(), publisher)
     await close(connection)

@@ -1,12 +1,14 @@
-"""What `make up` gets and says with the profile `monitoring`, and without."""
+"""What `make up` gets, says and refuses."""
 
 from pathlib import Path
 
 import pytest
+from yarl import URL
 
-from deploy.containers.engine import MONITORING_IMAGES, Compose
+from deploy.containers.engine import MONITORING_IMAGES, Compose, Container, NoEngine
 from deploy.containers.env_file import EnvFile
-from deploy.containers.up import _what_next
+from deploy.containers.up import _what_next, load_definitions
+from shared.settings import BrokerSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,3 +49,53 @@ def test_without_it_neither_is_got_nor_spoken_of(env_file: EnvFile) -> None:
     assert not set(MONITORING_IMAGES.values()) & images
     assert "Grafana" not in said
     assert "GRAFANA_PORT" not in env_file.values
+
+
+@pytest.mark.parametrize("character", "/?#[]%,\\$")
+def test_a_password_that_would_be_another_in_an_address_is_refused_before_anything_starts(
+    env_file: EnvFile, character: str
+) -> None:
+    env_file.path.write_text(f"GATEWAY_PASSWORD=swordfish{character}41\n")
+
+    with pytest.raises(NoEngine, match="GATEWAY_PASSWORD") as refused:
+        load_definitions(compose(env_file), env_file)
+
+    assert "swordfish" not in str(refused.value)
+    assert not env_file.definitions.exists()
+
+
+@pytest.mark.parametrize("character", [*"@:+=!&*;~", " ", "ü"])
+def test_any_other_password_is_the_same_in_an_address(env_file: EnvFile, character: str) -> None:
+    password = f"swordfish{character}41"
+    env_file.path.write_text(f"GATEWAY_PASSWORD={password}\n")
+
+    load_definitions(compose(env_file), env_file)
+
+    address = f"amqp://gateway:{password}@rabbitmq:5672/restante"
+    [url] = BrokerSettings.model_validate({"broker_url": address}).broker_url
+    assert (URL(url.get_secret_value()).password, URL(url.get_secret_value()).host) == (password, "rabbitmq")
+
+
+def test_accounts_that_rabbitmq_did_not_take_are_given_to_it_again_by_the_next_run(
+    env_file: EnvFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = compose(env_file)
+    load_definitions(known, env_file)
+    env_file.path.write_text(env_file.path.read_text().replace("GATEWAY_PASSWORD=", "GATEWAY_PASSWORD=new"))
+    told: list[str] = []
+
+    def run_in(_service: str, *command: str) -> str:
+        told.append(command[1])
+        if len(told) == 1:
+            raise NoEngine("RabbitMQ is busy")
+        return ""
+
+    monkeypatch.setattr(known, "containers", lambda: [Container("restante-rabbitmq-1", "rabbitmq", "healthy")])
+    monkeypatch.setattr(known, "run_in", run_in)
+
+    with pytest.raises(NoEngine):
+        load_definitions(known, env_file)
+    load_definitions(known, env_file)
+    load_definitions(known, env_file)
+
+    assert told == ["import_definitions"] * 2

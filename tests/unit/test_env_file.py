@@ -58,6 +58,63 @@ def test_what_is_missing_is_added_and_what_somebody_wrote_stays(file: Path) -> N
     assert file.read_text().startswith("# mine\nGATEWAYS=4\n")
 
 
+def test_a_file_that_somebody_made_is_for_its_owner_alone_once_there_are_secrets_in_it(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("COMPOSE_PROFILES=monitoring\n")  # as deploy/MONITORING.md says
+    file.chmod(0o644)
+
+    completed(file)
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_last_line_without_an_end_stays_as_it_is(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("GATEWAYS=4")
+
+    values = completed(file)
+
+    assert values["GATEWAYS"] == "4"
+    assert set(SECRETS) <= values.keys()
+
+
+def test_three_nodes_can_be_chosen_until_there_are_accounts(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("GATEWAYS=4\n")
+    env_file = EnvFile(file)
+
+    assert env_file.choose_cluster()
+    env_file.complete()
+
+    values = EnvFile(file).values
+    assert (values["RABBITMQ_NODES"], values["BROKER_QUEUE_TYPE"]) == ("3", "quorum")
+    assert "RABBITMQ_3_PORT" in values
+
+
+def test_one_node_that_has_its_accounts_does_not_become_three(file: Path) -> None:
+    completed(file)
+
+    assert not EnvFile(file).choose_cluster()
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ('X="a b"', "a b"),
+        ("X='a#b' # mine", "a#b"),
+        ("X=a#b", "a#b"),
+        ("X=4 # four", "4"),
+        ("X= # none", ""),
+        ("X='a", "'a"),
+    ],
+)
+def test_a_line_is_read_as_compose_reads_it(line: str, value: str, file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text(line + "\n")
+
+    assert EnvFile(file).values["X"] == value
+
+
 def test_no_secret_for_tokens_is_made_where_keys_are_fetched(file: Path) -> None:
     file.parent.mkdir()
     file.write_text("GATEWAY_JWKS_URL=https://login.example/keys\n")
@@ -82,6 +139,18 @@ def test_definitions_are_written_where_only_the_owner_and_the_container_get_at_t
     written = EnvFile(file).definitions
     assert stat.S_IMODE(written.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(written.stat().st_mode) == 0o644  # RabbitMQ's uid in its container is another
+
+
+def test_two_installations_in_one_folder_have_definitions_of_their_own(file: Path) -> None:
+    beside = file.with_name("cluster.env")
+    completed(file)
+    EnvFile(file).write_definitions()
+    before = EnvFile(file).definitions.read_bytes()
+
+    completed(beside)
+    EnvFile(beside).write_definitions()
+
+    assert EnvFile(file).definitions.read_bytes() == before
 
 
 def test_definitions_are_written_again_only_when_something_changed_and_into_the_same_file(file: Path) -> None:
