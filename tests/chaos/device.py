@@ -21,10 +21,15 @@ class Unanswered(Exception):
 
 @dataclass(slots=True)
 class Device(PythonClient):
-    """`pause_seconds` is how long it keeps a message before it confirms; None: for ever."""
+    """`pause_seconds` is how long it keeps a message before it confirms; None: for ever.
+
+    Whoever has it vanish and come back holds `moving` meanwhile.
+    """
 
     remembers: bool = True
     pause_seconds: float | None = 0.0
+    keeps_callbacks: bool = True
+    moving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def come(self, url: str, token: str) -> None:
@@ -41,6 +46,10 @@ class Device(PythonClient):
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def forget(self) -> None:
+        """Its storage is lost: `seen` begins anew."""
+        self._confirmed.clear()
+
     async def say_nonsense(self) -> None:
         """Confirm what is confirmed, and what it never was sent."""
         if self._sio is not None and self.connected:
@@ -54,6 +63,8 @@ class Device(PythonClient):
             raise Unanswered  # it heard it after it had left
         fields = {key: said[key] for key in ("id", "data", "type", "timestamp", "redelivered")}
         self.note_message(Message(**fields, sender=said["from"], session=session))
+        if not self.keeps_callbacks:
+            raise Unanswered
         while self.pause_seconds is None or self.pause_seconds > 0:
             changed = self._changed
             try:

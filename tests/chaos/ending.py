@@ -15,7 +15,10 @@ STEP_SECONDS = 0.5
 
 
 async def drained(stage: Stage, patience_seconds: float = PATIENCE_SECONDS) -> list[str]:
-    """Heals everything, and waits so long for each: what was not as it should be in the end, nothing if all is well."""
+    """Heals everything, and waits so long for each: what was not as it should be in the end, nothing if all is well.
+
+    Where something is not, nobody waits for what comes after it.
+    """
     await stage.heal()
     stage.publishing = False
     complaints: list[str] = []
@@ -23,7 +26,7 @@ async def drained(stage: Stage, patience_seconds: float = PATIENCE_SECONDS) -> l
     async def come(wanted: Callable[[], Awaitable[str]]) -> None:
         deadline = stage.timeline.now + patience_seconds
         while said := await wanted():
-            if stage.timeline.now > deadline:
+            if complaints or stage.timeline.now > deadline:
                 complaints.append(said)
                 return
             await asyncio.sleep(STEP_SECONDS)

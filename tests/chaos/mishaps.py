@@ -98,9 +98,10 @@ async def reconnect_storm(stage: Stage, random: Random) -> None:
 async def client_vanished_and_is_elsewhere(stage: Stage, random: Random) -> None:
     """Back before its old gateway noticed: that end of the connection just falls silent."""
     device = random.choice(stage.devices)
-    await device.vanish()
-    device.connected = False
-    await stage.come(device)
+    async with device.moving:
+        await device.vanish()
+        device.connected = False
+        await stage.come(device)
 
 
 async def clients_silent(stage: Stage, random: Random) -> None:

@@ -11,6 +11,7 @@ from deploy.local.broker import Broker
 from deploy.local.rabbitmq import Management
 from tests.chaos.clock import Clock
 from tests.chaos.device import Device
+from tests.chaos.disk import SmallDisk
 from tests.chaos.proxy import Proxy, Weather
 from tests.chaos.timeline import Mishap, Timeline
 from tests.support.balancer import Balancer
@@ -66,6 +67,10 @@ class Stage:
     publishing: bool = True
     pause_seconds: float = PAUSE_SECONDS
     """Between two messages to one user."""
+    disk: SmallDisk | None = None
+    """The broker's own, if it has one that can be filled."""
+    remarks: list[str] = field(default_factory=list)
+    """What was seen on the way, for whoever reads the report."""
     broker_busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -87,9 +92,9 @@ class Stage:
     async def come(self, device: Device) -> None:
         await device.come(self.balancer.url, token(device.user, lives_seconds=TOKEN_SECONDS))
 
-    async def manage(self, method: str, path: str) -> object:
+    async def manage(self, method: str, path: str, body: object = None) -> object:
         """A request to the management API."""
-        return await asyncio.to_thread(Management(self.broker.management_url).request, method, path)
+        return await asyncio.to_thread(Management(self.broker.management_url).request, method, path, body)
 
     async def heal(self) -> None:
         """Everything is well from now on: all run, nothing is cut, everybody is there and answers."""
@@ -103,6 +108,7 @@ class Stage:
                 proxy.become(Weather.FAIR)
         for device in self.devices:
             device.answer_after(0.0)
+            device.keeps_callbacks = True
 
     async def publish(self, user: str) -> None:
         """Message after message, each until the broker has confirmed it."""
@@ -115,14 +121,16 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(broker: Broker, url: str, folder: Path, edition: Edition | None = None) -> AsyncIterator[Stage]:
+async def staged(
+    broker: Broker, url: str, folder: Path, edition: Edition | None = None, disk: SmallDisk | None = None
+) -> AsyncIterator[Stage]:
     """All are up, ready and connected; at the end all are gone. `edition`: which code runs, if not this."""
     async with AsyncExitStack() as stack:
         services = Services(url, folder)
         stack.push_async_callback(services.end)
         port = urlsplit(url).port or 5672
         balancer = await stack.enter_async_context(Balancer([], by_turns=True))
-        stage = Stage(broker, url, services, Timeline(), balancer)
+        stage = Stage(broker, url, services, Timeline(), balancer, disk=disk)
         for number, kind in enumerate((Kind.GATEWAY, Kind.GATEWAY, Kind.DISPATCHER, Kind.DISPATCHER), 1):
             clock = Clock(folder / f"clock-{number}", edition)
             to_broker = await stack.enter_async_context(Proxy(port))

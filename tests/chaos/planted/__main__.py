@@ -1,8 +1,12 @@
-"""Puts deliberate faults into the code, one at a time, and shows who finds each: `python -m tests.chaos.planted`."""
+"""Puts deliberate faults into the code, one at a time, and shows who finds each: `python -m tests.chaos.planted`.
+
+First the same is done to the code as it is: only if nobody finds fault with that does the rest show anything.
+"""
 
 import argparse
 import asyncio
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -12,16 +16,20 @@ from rich.table import Table
 
 from deploy.local.broker import Broker, Kind
 from tests.chaos.command import KINDS, complain, playing
-from tests.chaos.planted.faults import PLANTED, Planted
+from tests.chaos.planted.faults import CONTROL, PLANTED, Planted
 from tests.chaos.planted.found import Finding, by_chaos, by_simulation
 from tests.simulation.mutants import FAULTS
 from tests.support.services import ROOT
+
+UNPLAYED = "the system did not come up"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=40, help="of mishaps for each fault (default 40)")
     parser.add_argument("--seed", type=int, default=1, help="which mishaps come, and when (default 1)")
+    parser.add_argument("--tries", type=int, default=3, help="with the next seeds, while nobody noticed (default 3)")
+    parser.add_argument("--most-minutes", type=float, default=40, help="no fault is begun later than this (default 40)")
     parser.add_argument("--broker", choices=KINDS, default=Kind.PRIVATE, help="which RabbitMQ (default private)")
     parser.add_argument("--folder", type=Path, default=ROOT / ".run" / "planted", help="logs (default .run/planted)")
     parser.add_argument("--only", choices=("chaos", "simulation"), help="one of both")
@@ -34,19 +42,41 @@ def main() -> int:
         for simulated in wanted:
             findings.append(by_simulation(simulated))
             _say(console, findings[-1])
+    clean = True
     if options.only != "simulation":
-        chosen = [fault for name, fault in PLANTED.items() if not options.faults or name in options.faults]
-        for fault in chosen:
-            # A broker for each: what a fault left there must not be blamed on the next one.
-            def play(broker: Broker, url: str, fault: Planted = fault) -> Coroutine[Any, Any, int]:
-                return _one(
-                    console, broker, url, fault, options.folder / fault.name, options.seed, options.seconds, findings
-                )
-
-            if code := playing(console, options.folder, options.broker, play):
-                return code
+        clean = _chaos(console, options, findings)
     _report(console, findings)
-    return 0 if findings and all(finding.said for finding in findings) else 1
+    return 0 if clean and findings and all(finding.said for finding in findings) else 1
+
+
+def _chaos(console: Console, options: argparse.Namespace, findings: list[Finding]) -> bool:
+    """Whether the control run was clean, so that the findings mean something."""
+    until = time.monotonic() + 60 * options.most_minutes
+    control = _play(console, options, CONTROL, options.seed, options.seconds * 2)
+    if control.said:
+        console.print(f"NOT CLEAN WITHOUT A FAULT, so nothing is shown: {control.said}", style="red", markup=False)
+        return False
+    console.print(f"chaos: without a fault: clean (seed {control.seed}, {control.seconds:.1f} s)")
+    for fault in [fault for name, fault in PLANTED.items() if not options.faults or name in options.faults]:
+        finding = Finding(fault.name, "chaos", options.seed, 0.0, "")
+        for seed in range(options.seed, options.seed + options.tries):
+            if time.monotonic() > until or finding.said:
+                break
+            finding = _play(console, options, fault, seed, options.seconds)
+        findings.append(finding)
+        _say(console, finding)
+    return True
+
+
+def _play(console: Console, options: argparse.Namespace, fault: Planted, seed: int, seconds: float) -> Finding:
+    """A broker for each: what a fault left there must not be blamed on the next one."""
+    folder, found = options.folder / fault.name, list[Finding]()
+
+    def play(broker: Broker, url: str) -> Coroutine[Any, Any, int]:
+        return _one(console, broker, url, fault, folder, seed, seconds, found)
+
+    playing(console, options.folder, options.broker, play)
+    return found[0] if found else Finding(fault.name, "chaos", seed, 0.0, UNPLAYED if fault is CONTROL else "")
 
 
 async def _one(
@@ -57,15 +87,13 @@ async def _one(
     folder: Path,
     seed: int,
     seconds: float,
-    findings: list[Finding],
+    found: list[Finding],
 ) -> int:
     asyncio.get_running_loop().set_exception_handler(complain)
     try:
-        findings.append(await by_chaos(broker, url, folder, fault, seed, seconds, lambda text: None))
+        found.append(await by_chaos(broker, url, folder, fault, seed, seconds, lambda text: None))
     except AssertionError as err:  # as on a machine that has too much to do: nothing was shown
-        console.print(f"{fault.name}: the system did not come up: {err}", markup=False)
-        findings.append(Finding(fault.name, "chaos", seed, 0.0, ""))
-    _say(console, findings[-1])
+        console.print(f"{fault.name}: {UNPLAYED}: {err}", markup=False)
     return 0
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from pamqp.commands import Basic
 
 from dispatcher import settle
+from dispatcher.core.partition import Partition
 from dispatcher.core.user import Stage, User
 from dispatcher.link import Link
 from shared.names import user_queue
-from tests.chaos import mishaps
+from tests.chaos import channel_errors, forgetful, mishaps
 from tests.chaos.mishaps import Break
 from tests.simulation import mutants
 from tests.simulation.mutants import Patch
@@ -52,6 +53,20 @@ def knows_no_tag_below_one() -> list[Patch]:
     ]
 
 
+def gives_a_lost_partition_up_for_good() -> list[Patch]:
+    """Its channel was closed with an error, and nobody enters it again."""
+    return [(Partition, "lost", lambda self, now: None)]
+
+
+def leaves_a_deleted_queue_alone() -> list[Patch]:
+    """What comes later is put into a queue that nobody consumes."""
+    return [(Link, "consumer_lost", lambda self, partition, user: None)]
+
+
+def nothing() -> list[Patch]:
+    return []
+
+
 @dataclass(frozen=True, slots=True)
 class Planted:
     """`kinds`: what must go wrong for it to matter. Others would find it too, and take longer."""
@@ -84,5 +99,11 @@ PLANTED = {
         Planted(acks_everything_before_it_as_well, (*_BUSY, mishaps.dispatcher_killed)),
         Planted(mutants.acks_leases_at_once, (mishaps.dispatcher_killed, mishaps.way_to_the_broker_cut)),
         Planted(mutants.does_not_announce_anew_after_a_reconnect, (mishaps.way_to_the_broker_cut,)),
+        Planted(mutants.has_no_deadline_for_silent_clients, (forgetful.clients_lose_their_callbacks,)),
+        Planted(gives_a_lost_partition_up_for_good, (channel_errors.right_to_read_taken_by_the_operator,)),
+        Planted(leaves_a_deleted_queue_alone, (mishaps.queue_deleted_by_the_operator,)),
     )
 }
+
+CONTROL = Planted(nothing, tuple(dict.fromkeys(kind for planted in PLANTED.values() for kind in planted.kinds)))
+"""No fault, and all that goes wrong for the others: what it is blamed for, the others cannot be found by."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local.broker import Broker
+from tests.chaos.ending import drained
 from tests.chaos.planted.faults import Planted
 from tests.chaos.run import run
 from tests.chaos.stage import Stage, staged
@@ -54,6 +55,7 @@ async def by_chaos(
             seconds,
             say,
             kinds=fault.kinds,
+            end=drained,
             enough=lambda: bool(_beyond_repair(stage)),
             patience_seconds=PATIENCE_SECONDS,
         )

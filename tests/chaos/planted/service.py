@@ -5,19 +5,16 @@ The fault is put into this process alone: the files stay as they are.
 
 import sys
 
-from tests.chaos.planted.faults import PLANTED, knows_no_tag_below_one
+from tests.chaos.planted.faults import CONTROL, PLANTED, knows_no_tag_below_one
+from tests.support.altered import run
 
 
 def main() -> int:
     name, service = sys.argv[1:]
-    for owner, attribute, value in (*knows_no_tag_below_one(), *PLANTED[name].fault()):
+    planted = CONTROL if name == CONTROL.name else PLANTED[name]
+    for owner, attribute, value in (*knows_no_tag_below_one(), *planted.fault()):
         setattr(owner, attribute, value)
-    sys.argv = [service]
-    if service == "gateway":
-        from gateway.__main__ import main as run  # noqa: PLC0415 -- only after the fault is in
-    else:
-        from dispatcher.__main__ import main as run  # noqa: PLC0415
-    return run()
+    return run(service)
 
 
 if __name__ == "__main__":

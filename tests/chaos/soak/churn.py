@@ -1,9 +1,11 @@
 """What changes all the time during a soak: clients come and go, users are new and forgotten, connections break."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from itertools import count
 from random import Random
+from typing import Any
 
 from shared.names import user_queue
 from tests.chaos import mishaps
@@ -65,6 +67,18 @@ async def too_many_devices_of_one_user(stage: Stage, random: Random) -> None:
         await _forgotten(stage, devices[-1])
     finally:
         await devices[-1].end()
+
+
+async def forget_guests(stage: Stage) -> int:
+    """Deletes their empty queues, if there are any; how many there were. Nobody is a guest any more."""
+    queues: Any = await stage.manage("GET", f"/api/queues/{VHOST}?columns=name")
+    names = [queue["name"] for queue in queues if queue["name"].startswith(user_queue("guest-"))]
+    forgotten = 0
+    for name in names:
+        with contextlib.suppress(OSError):  # somebody uses it, or something is in it
+            await stage.manage("DELETE", f"/api/queues/{VHOST}/{name}?if-empty=true&if-unused=true")
+            forgotten += 1
+    return forgotten
 
 
 async def _forgotten(stage: Stage, device: Device) -> None:
