@@ -7,7 +7,6 @@ from pathlib import Path
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 REST_SHARE = 0.1
-REST_WITHIN_SECONDS = 60.0
 
 
 def cpu_seconds(pid: int) -> float:
@@ -30,9 +29,9 @@ class Spent:
         return time.monotonic() - self._began, used
 
 
-async def until_rested(pid: int) -> None:
-    """Wait until a process does next to nothing; on a machine that never lets it, for a minute."""
-    deadline = time.monotonic() + REST_WITHIN_SECONDS
+async def until_rested(pid: int, within_seconds: float) -> None:
+    """Wait until a process does next to nothing; on a machine that never lets it, so long."""
+    deadline = time.monotonic() + within_seconds
     while time.monotonic() < deadline:
         spent = Spent({"": pid})
         await asyncio.sleep(1.0)

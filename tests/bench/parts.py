@@ -17,10 +17,13 @@ from tests.bench.phases.result import Result
 from tests.bench.phases.steady import steady
 from tests.bench.phases.storm import storm
 from tests.bench.systems.broker import pid, virtual_host, web_mqtt_address
+from tests.bench.systems.nats import nats as nats_server
 from tests.bench.systems.node import Style, node
 from tests.bench.systems.restante import restante
-from tests.bench.systems.system import System
+from tests.bench.systems.system import WINDOW, System
 from tests.bench.systems.web_mqtt import web_mqtt
+from tests.bench.without import PARTS, Without
+from tests.support.services import Edition
 
 SINGLE = {"x-single-active-consumer": True}
 """What the dispatcher declares users' queues with."""
@@ -37,9 +40,11 @@ class Size:
     steady_seconds: float = 5.0
     sessions: int = 2_000
     rest_seconds: float = 10.0
+    rest_within_seconds: float = 60.0
     newcomers: int = 1_000
     scale: tuple[int, ...] = (1, 2, 4)
     absent: tuple[int, ...] = (0, 10_000)
+    costs: tuple[str, ...] = ("everything", *PARTS)
 
 
 FULL = Size()
@@ -51,9 +56,11 @@ QUICK = Size(
     steady_seconds=1.0,
     sessions=30,
     rest_seconds=0.5,
+    rest_within_seconds=2.0,
     newcomers=20,
-    scale=(1, 2),
+    scale=(2,),
     absent=(0, 50),
+    costs=("deduplication",),
 )
 
 Note = Callable[[Result], None]
@@ -73,9 +80,10 @@ class Place:
         return [f"{name}-{n}" for n in range(count)]
 
     @asynccontextmanager
-    async def restante(self, *, each: int = 1, name: str = "restante") -> AsyncIterator[tuple[System, Post]]:
+    async def restante(self, *, each: int = 1, edition: Edition | None = None) -> AsyncIterator[tuple[System, Post]]:
         url = virtual_host(self.broker)
-        async with restante(url, pid(self.broker), self.folder, each=each, name=name) as system, post(system) as poster:
+        started = restante(url, pid(self.broker), self.folder, each=each, edition=edition)
+        async with started as system, post(system) as poster:
             yield system, poster
 
     @asynccontextmanager
@@ -135,6 +143,16 @@ async def mqtt(place: Place) -> None:
         await _one_rate(place, system, poster)
 
 
+async def nats(place: Place) -> None:
+    """A stream for each user."""
+    await _nats(place, shared=False)
+
+
+async def nats_shared(place: Place) -> None:
+    """One stream for all, which each consumer must search for its own: interleaved as they are, that is dear."""
+    await _nats(place, shared=True)
+
+
 async def bare_aiormq(place: Place) -> None:
     async with place.nobody() as (system, poster):
         place.note(await bare.consume(system, poster, place.users(place.size.users), place.size.messages))
@@ -179,26 +197,44 @@ async def absent(place: Place) -> None:
         for count in place.size.absent:
             await poster.declare(place.users(count, "absent")[there:], SINGLE)
             there = max(there, count)
-            await until_rested(system.pids["broker"])  # making them is not what is measured
+            await until_rested(
+                system.pids["broker"], place.size.rest_within_seconds
+            )  # making them is not what is measured
             result = await drain(system, poster, users, place.size.messages)
             place.note(replace(result, phase="absent users", system=f"{count}"))
 
 
-COMPARED: dict[str, Callable[[Place], Awaitable[None]]] = {
+async def costs(place: Place) -> None:
+    """The backlog with everything on, and with one part of it taken out at a time."""
+    for part in place.size.costs:
+        edition = Without(part) if part in PARTS else None
+        async with place.restante(edition=edition) as (system, poster):
+            await visit(system, poster, place.users(place.size.users))
+            result = await drain(system, poster, place.users(place.size.users), place.size.messages)
+            name = part if edition is None else f"without {part.replace('_', ' ')}"
+            place.note(replace(result, phase="costs", system=name))
+
+
+Part = Callable[[Place], Awaitable[None]]
+
+COMPARED: dict[str, Part] = {
     "restante": one_restante,
     "node": node_promise,
     "node-callback": node_callback,
     "mqtt": mqtt,
+    "nats": nats,
+    "nats-shared": nats_shared,
     "aiormq": bare_aiormq,
     "socketio": bare_socketio,
 }
 """What is compared runs in a different order each time."""
 
-ALONE: dict[str, Callable[[Place], Awaitable[None]]] = {
+ALONE: dict[str, Part] = {
     "sessions": sessions,
     "contact": newcomers,
     "scale": scale,
     "absent": absent,
+    "costs": costs,
 }
 
 
@@ -211,3 +247,10 @@ async def _visit_and_drain(place: Place, system: System, poster: Post) -> None:
 async def _one_rate(place: Place, system: System, poster: Post) -> None:
     users = place.users(place.size.users)
     place.note(await steady(system, poster, users, place.size.others_rate, place.size.steady_seconds))
+
+
+async def _nats(place: Place, *, shared: bool) -> None:
+    async with nats_server(place.folder, shared=shared) as system, post(system) as poster:
+        await poster.declare(place.users(place.size.users), {"max_ack_pending": WINDOW})
+        await _visit_and_drain(place, system, poster)
+        await _one_rate(place, system, poster)

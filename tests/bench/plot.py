@@ -97,7 +97,11 @@ def _storm(record: Record) -> str:
 def _more(record: Record) -> str:
     """Whether it grows with services, and with users who are away."""
     charts = []
-    titles = {"scale out": "Dispatchers + gateways", "absent users": "Users who are away"}
+    titles = {
+        "scale out": "Dispatchers + gateways",
+        "absent users": "Users who are away",
+        "costs": "With a part of it taken out",
+    }
     for phase, title in titles.items():
         rows: list[Row] = []
         for found, system in record.rows(phase):

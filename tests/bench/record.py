@@ -59,5 +59,5 @@ class Record:
                 yield run, result.numbers[key]
 
 
-OWN = ("scale out", "absent users")
+OWN = ("scale out", "absent users", "costs")
 """Phases in which the system's name says how much of restante there is."""

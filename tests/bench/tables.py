@@ -113,6 +113,10 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         "Queues of users who are away: the same backlog beside them",
         (Column("deliveries/s", "per_second", "{:,.0f}"), *CPU, Column("broker MB", "broker_mb"), LOAD),
     ),
+    "costs": (
+        "What parts of it cost: the same backlog without one of them",
+        (Column("deliveries/s", "per_second", "{:,.0f}"), Column("servers us", "servers_us"), *CPU, LOAD),
+    ),
 }
 
 

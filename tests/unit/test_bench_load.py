@@ -10,6 +10,7 @@ from pamqp.body import ContentBody
 from tests.bench.load.amqp import content, publish_head
 from tests.bench.load.bodies import BODY_BYTES, NUMBER_BASE, TIME_BASE, body, now
 from tests.bench.load.mqtt import Mqtt
+from tests.bench.load.nats import Nats
 from tests.bench.load.socket import Socket
 from tests.bench.load.socketio import SocketIO
 from tests.bench.load.tally import Mailbox, Tally
@@ -45,6 +46,12 @@ def event(number: int, callback: int = 7) -> bytes:
 def published(number: int, packet: int = 300) -> bytes:
     variable = b"\x00\x0auser/alice" + packet.to_bytes(2, "big") + body(number, now())
     return from_server(b"\x32" + bytes((len(variable) & 0x7F | 0x80, len(variable) >> 7)) + variable)
+
+
+def delivered(number: int) -> bytes:
+    made = body(number, now())
+    line = b"MSG deliver.alice 1 $JS.ACK.alice.alice.1.%d %d\r\n" % (number, len(made))
+    return line + made + b"\r\n"
 
 
 def connected(kind: type[Socket]) -> tuple[Socket, Tally, Wire]:
@@ -108,6 +115,22 @@ def test_confirmations_wait_for_the_word_and_then_leave_together() -> None:
     client.go_on()
 
     assert unmasked(wire.written) == [b"431[]", b"432[]"]
+
+
+def test_lines_of_nats_count_the_same_wherever_its_frames_are_cut() -> None:
+    stream = b"INFO {}\r\nPONG\r\n" + delivered(0) + b"PING\r\n" + delivered(1)
+    for cut in range(1, len(stream)):
+        client, tally, wire = connected(Nats)
+
+        client.data_received(UPGRADED + from_server(stream[:cut]) + from_server(stream[cut:]))
+
+        assert (tally.count, tally.repeated, tally.skipped, tally.damaged) == (2, 0, 0, 0)
+        assert (tally.online, client.online) == (1, True)
+        hello, *answers = unmasked(wire.written)
+        assert hello.endswith(b"SUB %s 1\r\nPING\r\n" % ACCOUNT.encode())
+        assert b"".join(sorted(answers)) == b"PONG\r\n" + b"".join(
+            b"PUB $JS.ACK.alice.alice.1.%d 0\r\n\r\n" % number for number in range(2)
+        )
 
 
 def test_login_and_pings_are_answered() -> None:

@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 from pamqp import base, commands, frame, header
 from pamqp.constants import FRAME_END_CHAR
 
+from tests.bench.load.dialogue import Dialogue
+
 METHOD, HEADER, BODY = 1, 2, 3
 BASIC_ACK, BASIC_NACK, BASIC_RETURN, BASIC_DELIVER = (60 << 16 | 80, 60 << 16 | 120, 60 << 16 | 50, 60 << 16 | 60)
 CHANNEL, LOOKING = 1, 2
@@ -51,19 +53,16 @@ def _short(text: bytes) -> bytes:
     return bytes((len(text),)) + text
 
 
-class Amqp:
+class Amqp(Dialogue):
     """One channel in confirm mode. `confirmed(tag, multiple)` and `receipt(correlation id)` are told what comes."""
 
     def __init__(self, confirmed: Callable[[int, bool], None], receipt: Callable[[str], None]) -> None:
         self._confirmed, self._receipt = confirmed, receipt
         self._answers: asyncio.Queue[base.Frame] = asyncio.Queue()
-        self._reading: asyncio.Task[None] | None = None
 
     async def open(self, url: str) -> None:
         parts = urlsplit(url)
-        self._reader, self.writer = await asyncio.open_connection(parts.hostname, parts.port, limit=2**20)
-        self.writer.write(b"AMQP\x00\x00\x09\x01")
-        self._reading = asyncio.create_task(self._read(), name="frames of the broker")
+        await self._begin(url, b"AMQP\x00\x00\x09\x01")
         await self._answer()
         login = f"\0{unquote(parts.username or 'guest')}\0{unquote(parts.password or 'guest')}"
         await self._ask(commands.Connection.StartOk({}, "PLAIN", login, "en_US"), 0)
@@ -72,11 +71,13 @@ class Amqp:
         await self._ask(commands.Channel.Open())
         await self._ask(commands.Confirm.Select())
 
-    async def close(self) -> None:
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-            self.writer.close()
+    @staticmethod
+    def head(exchange: str, key: str) -> bytes:
+        return publish_head(exchange, key)
+
+    @staticmethod
+    def message(head: bytes, body: bytes, _tag: int, message_id: bytes, receipt: tuple[bytes, bytes] | None) -> bytes:
+        return head + content(body, message_id, receipt)
 
     async def receive(self, exchange: str, key: str) -> None:
         """Receipts with this routing key are told from now on."""

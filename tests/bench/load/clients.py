@@ -21,6 +21,7 @@ import uvloop
 
 from tests.bench.load.bodies import NUMBER_BASE
 from tests.bench.load.mqtt import Mqtt
+from tests.bench.load.nats import Nats
 from tests.bench.load.socket import Socket
 from tests.bench.load.socketio import SocketIO
 from tests.bench.load.tally import Mailbox, Tally
@@ -31,9 +32,10 @@ LOOK_SECONDS = 1.0
 PACE_SECONDS = 0.005
 ARRIVAL_SECONDS = 300.0
 ARRIVING_AT_ONCE = 50
-PROTOCOLS: dict[str, type[Socket]] = {"socket.io": SocketIO, "mqtt": Mqtt}
+PROTOCOLS: dict[str, type[Socket]] = {"socket.io": SocketIO, "mqtt": Mqtt, "nats": Nats}
 
-# What the stock JavaScript client does: it gives up on a connection, and comes back later each time.
+# What the stock JavaScript client does: it gives up on a connection that is not answered (by engine.io's handshake; for
+# what follows it has no limit), and comes back later each time.
 GIVE_UP_SECONDS = 20.0
 DELAY_SECONDS, LONGEST_DELAY_SECONDS = 1.0, 5.0
 
@@ -72,7 +74,7 @@ class Member:
 
     def look(self, now: float) -> None:
         socket = self.socket
-        if socket is not None and not socket.online and now - self.began > GIVE_UP_SECONDS:
+        if socket is not None and not socket.answered and now - self.began > GIVE_UP_SECONDS:
             self.crowd.tally.timeouts += 1
             socket.cut()
             self.lost(socket)  # it may not even be a connection yet

@@ -41,6 +41,7 @@ class Mqtt(Socket):
         if refused:
             self.tally.refused += 1
             return
+        self.answered = True
         topic = self.login.split(" ")[2]
         answers.append(_packet(0x82, b"\x00\x01" + _text(topic) + b"\x01"))
 

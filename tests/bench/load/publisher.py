@@ -13,8 +13,9 @@ from typing import Any
 
 import uvloop
 
-from tests.bench.load.amqp import Amqp, content, publish_head
+from tests.bench.load.amqp import Amqp
 from tests.bench.load.bodies import body, now
+from tests.bench.load.jetstream import JetStream
 
 RECEIPTS_KEY = "bench"
 MOST_UNCONFIRMED = 1_000
@@ -28,8 +29,9 @@ QUIET_SECONDS = 30.0
 class Publisher:
     """Messages of one command are numbered from 0 for each routing key; ids are unique over all commands."""
 
-    def __init__(self, exchange: str) -> None:
-        self.amqp = Amqp(self._confirmed, self._receipt)
+    def __init__(self, url: str, exchange: str) -> None:
+        kind = JetStream if url.startswith("nats:") else Amqp
+        self.broker: Amqp | JetStream = kind(self._confirmed, self._receipt)
         self._exchange = exchange
         self._command = 0
         self._tag = 0
@@ -43,23 +45,23 @@ class Publisher:
     async def backlog(self, keys: list[str], each: int, *, receipts: bool) -> dict[str, Any]:
         """`receipts`: the last message for each key asks for one."""
         self._begin()
-        began, heads = time.monotonic(), [publish_head(self._exchange, key) for key in keys]
+        began, heads = time.monotonic(), [self.broker.head(self._exchange, key) for key in keys]
         batch: list[bytes] = []
         for number in range(each):
             for n, head in enumerate(heads):
                 batch.append(self._message(head, number, f"{n}", receipt=receipts and number == each - 1))
                 if len(batch) == BATCH:
-                    self.amqp.writer.write(b"".join(batch))
+                    self.broker.writer.write(b"".join(batch))
                     batch.clear()
                     await self._until(lambda: len(self._sent_at) <= MOST_UNCONFIRMED)
-        self.amqp.writer.write(b"".join(batch))
+        self.broker.writer.write(b"".join(batch))
         await self._until(lambda: not self._sent_at)
         return {"published": len(keys) * each, "seconds": time.monotonic() - began}
 
     async def steady(self, keys: list[str], rate: float, seconds: float, *, receipt_every: int) -> dict[str, Any]:
         """To one key after the other. `late_ms`: how far behind its time each message left."""
         self._begin()
-        heads = [publish_head(self._exchange, key) for key in keys]
+        heads = [self.broker.head(self._exchange, key) for key in keys]
         count, began, late_ms = int(rate * seconds), time.monotonic(), []
         for n in range(count):
             wait = began + n / rate - time.monotonic()
@@ -67,7 +69,7 @@ class Publisher:
                 await asyncio.sleep(wait)
             late_ms.append((time.monotonic() - began - n / rate) * 1e3)
             asks = receipt_every > 0 and n % receipt_every == 0
-            self.amqp.writer.write(self._message(heads[n % len(keys)], n // len(keys), f"{n}", receipt=asks))
+            self.broker.writer.write(self._message(heads[n % len(keys)], n // len(keys), f"{n}", receipt=asks))
         await self._until(lambda: not self._sent_at)
         return {"published": count, "seconds": time.monotonic() - began, "late_ms": late_ms}
 
@@ -78,13 +80,13 @@ class Publisher:
 
     async def count(self, queues: list[str]) -> dict[str, Any]:
         """-1 and -1: one of them is not there."""
-        ready, consumers = await self.amqp.counted(queues) or (-1, -1)
+        ready, consumers = await self.broker.counted(queues) or (-1, -1)
         return {"ready": ready, "consumers": consumers}
 
     async def declare(self, bound: list[tuple[str, str, str]], arguments: dict[str, Any]) -> dict[str, Any]:
         began = time.monotonic()
         for start in range(0, len(bound), DECLARE_BATCH):
-            await self.amqp.declare(bound[start : start + DECLARE_BATCH], arguments)
+            await self.broker.declare(bound[start : start + DECLARE_BATCH], arguments)
         return {"seconds": time.monotonic() - began}
 
     def _begin(self) -> None:
@@ -101,7 +103,7 @@ class Publisher:
         if receipt:
             self._asked[correlation] = at
         asks = (RECEIPTS_KEY.encode(), correlation.encode()) if receipt else None
-        return head + content(body(number, at), f"{self._command}.{number}".encode(), asks)
+        return self.broker.message(head, body(number, at), self._tag, f"{self._command}.{number}".encode(), asks)
 
     async def _until(self, done: Any) -> None:
         while not done():
@@ -131,16 +133,16 @@ async def main() -> None:
     reader = asyncio.StreamReader(limit=2**26)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     wanted = json.loads(await reader.readline())
-    publisher = Publisher(wanted["exchange"])
-    await publisher.amqp.open(wanted["url"])
-    if wanted["receipts"]:
-        await publisher.amqp.receive(wanted["receipts"], RECEIPTS_KEY)
+    publisher = Publisher(wanted["url"], wanted["exchange"])
+    await publisher.broker.open(wanted["url"])
+    if wanted["receipts"] and isinstance(publisher.broker, Amqp):
+        await publisher.broker.receive(wanted["receipts"], RECEIPTS_KEY)
     while line := await reader.readline():
         asked = json.loads(line)
         said = await getattr(publisher, asked.pop("do"))(**asked)
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
-    await publisher.amqp.close()
+    await publisher.broker.close()
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class Socket(asyncio.Protocol):
     def __init__(self, mailbox: Mailbox, tally: Tally, login: str, closed: Callable[[], None]) -> None:
         self.mailbox, self.tally, self.login = mailbox, tally, login
         self.online = False
+        self.answered = False
         self.held: list[bytes] | None = None
         """Confirmations that wait for the word to go on; None: each leaves at once."""
         self._closed = closed

@@ -20,6 +20,7 @@ class SocketIO(Socket):
         elif kind == PING:
             answers.append(PONG)
         elif kind == OPEN:
+            self.answered = True
             answers.append(frame(Opcode.TEXT, b"40" + self.login.encode()))
 
     def _packet(self, data: bytes, start: int, end: int, answers: list[bytes]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.bench.load.crowd import crowd
 from tests.bench.load.post import Post
-from tests.bench.phases.drain import NOT_COUNTED
+from tests.bench.phases.drain import marks
 from tests.bench.phases.result import Result, between, faults
 from tests.bench.systems.child import child
 from tests.bench.systems.system import WINDOW, System
@@ -31,7 +31,7 @@ async def consume(system: System, post: Post, users: list[str], messages: int) -
         "queues": [system.queue(user) for user in users],
         "window": WINDOW,
         "watched": system.pids,
-        "marks": [int(total * NOT_COUNTED), total],
+        "marks": marks(total, len(users)),
     }
     said, _ = await asyncio.wait_for(process.communicate(json.dumps(wanted).encode() + b"\n"), LIMIT_SECONDS)
     left = await post.free(users)
@@ -54,7 +54,7 @@ async def emit(name: str, folder: Path, users: list[str], messages: int) -> Resu
             login=lambda user: "{}",
             pids={"python-socketio": pid},
         )
-        async with crowd(system, users, hold=True, marks=[int(total * NOT_COUNTED), total]) as clients:
+        async with crowd(system, users, hold=True, marks=marks(total, len(users))) as clients:
             await clients.connect()
             clients.tell("go_on")
             await clients.reaches("count", total, LIMIT_SECONDS)

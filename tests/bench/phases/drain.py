@@ -1,17 +1,23 @@
 """A backlog waits for every user: how fast it drains, and what each delivery costs.
 
 All clients log in and get their first window, but keep their confirmations until everybody is there. What is counted
-begins when a quarter has come, so neither logging in nor warming up is in it; that is another phase's matter.
+begins when those windows are over and a quarter has come, so neither logging in nor warming up is in it; that is
+another phase's matter.
 """
 
 from tests.bench.cpu import resident_megabytes
 from tests.bench.load.crowd import crowd
 from tests.bench.load.post import Post
 from tests.bench.phases.result import Result, between, faults
-from tests.bench.systems.system import System
+from tests.bench.systems.system import WINDOW, System
 
 NOT_COUNTED = 0.25
 DRAIN_SECONDS = 180.0
+
+
+def marks(total: int, users: int) -> list[int]:
+    """From which delivery to which is counted: what came while confirmations were kept is not."""
+    return [max(int(total * NOT_COUNTED), WINDOW * users + 1), total]
 
 
 async def drain(system: System, post: Post, users: list[str], messages: int) -> Result:
@@ -19,8 +25,7 @@ async def drain(system: System, post: Post, users: list[str], messages: int) -> 
     each = max(1, messages // len(users))
     total = each * len(users)
     published = await post.backlog(users, each, receipts=system.receipts)
-    marks = [int(total * NOT_COUNTED), total]
-    async with crowd(system, users, hold=True, marks=marks) as clients:
+    async with crowd(system, users, hold=True, marks=marks(total, len(users))) as clients:
         await clients.connect()
         clients.tell("go_on")
         await clients.reaches("count", total, DRAIN_SECONDS)

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deploy.local import debian
+from deploy.local import container, debian
 from deploy.local.broker import Broker, Kind, find
 from deploy.local.container import Container
 from deploy.local.node import Node
@@ -30,10 +30,14 @@ def pid(broker: Broker) -> int:
 
 
 def virtual_host(broker: Broker) -> str:
-    """The address of a fresh one. It ends with the broker: deleting its queues would fall into what follows."""
+    """The address of a fresh one. It ends with the broker: deleting its queues would fall into what follows.
+
+    A container's own address, for all alike: at a published port sits a proxy, whose cost would be nobody's.
+    """
     name = f"bench-{next(_numbers)}"
     Management(broker.management_url).create_vhost(name)
-    return f"{broker.url.rstrip('/')}/{name}"
+    url = f"amqp://guest:guest@{_inside(broker)}:5672" if isinstance(broker, Container) else broker.url.rstrip("/")
+    return f"{url}/{name}"
 
 
 @contextmanager
@@ -48,6 +52,8 @@ def own(kind: Kind, folder: Path, web_mqtt_port: int, window: int, say: Callable
     finally:
         broker.kill()  # nobody needs its data
         broker.close()
+        if isinstance(broker, Container):
+            container.forget(folder)
 
 
 def _private(folder: Path, web_mqtt_port: int, window: int, say: Callable[[str], None]) -> Broker:
@@ -68,5 +74,9 @@ def web_mqtt_address(broker: Broker, web_mqtt_port: int) -> tuple[str, int]:
     if isinstance(broker, Node):
         return "127.0.0.1", web_mqtt_port
     assert isinstance(broker, Container)
+    return _inside(broker), 15675
+
+
+def _inside(broker: Container) -> str:
     networks = broker._container.attrs["NetworkSettings"]["Networks"]
-    return next(iter(networks.values()))["IPAddress"], 15675
+    return str(next(iter(networks.values()))["IPAddress"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from shared.names import MESSAGES, user_queue
 from tests.bench.systems.system import System
 from tests.support.scaling import spread
-from tests.support.services import Services
+from tests.support.services import Edition, Services
 from tests.support.tokens import token
 
 READY_SECONDS = 60.0
@@ -23,13 +23,19 @@ SETTINGS = {
 
 @asynccontextmanager
 async def restante(
-    broker_url: str, broker_pid: int, folder: Path, *, each: int = 1, name: str = "restante"
+    broker_url: str,
+    broker_pid: int,
+    folder: Path,
+    *,
+    each: int = 1,
+    name: str = "restante",
+    edition: Edition | None = None,
 ) -> AsyncIterator[System]:
     """`each` of both services. Leaves nothing running."""
     services = Services(broker_url, folder)
     try:
-        dispatchers = [services.dispatcher(**SETTINGS) for _ in range(each)]
-        gateways = [services.gateway(**SETTINGS) for _ in range(each)]
+        dispatchers = [services.dispatcher(edition, **SETTINGS) for _ in range(each)]
+        gateways = [services.gateway(edition, **SETTINGS) for _ in range(each)]
         for service in (*dispatchers, *gateways):
             await service.ready(seconds=READY_SECONDS)
         await spread(dispatchers)

@@ -13,7 +13,7 @@ class System:
     """One system that runs. `pids` names its processes and the broker's."""
 
     name: str
-    protocol: Literal["socket.io", "mqtt"]
+    protocol: Literal["socket.io", "mqtt", "nats"]
     ports: list[int]
     broker_url: str
     exchange: str
