@@ -57,7 +57,7 @@ planted: .venv/.dev ## Put faults into the code, one at a time: the simulation a
 bench-rollout: .venv/.dev ## Join, leave, drain and roll out services under load: time, losses, latency
 	@exec $(BIN)/python -m tests.bench.rollout $(ARGS)
 
-bench: .venv/.dev ## Measure restante beside Node and Web MQTT: tables, JSON and a picture in .run/bench (ARGS="--runs 3")
+bench: .venv/.dev ## Measure restante beside Node, Web MQTT and NATS: tables, JSON and a picture in .run/bench (ARGS="--runs 3")
 	@exec $(BIN)/python -m tests.bench.suite $(ARGS)
 
 # --no-emit-index-url and the options after it: a lock names packages and hashes, never where they come from.

@@ -5,7 +5,13 @@ from types import FrameType
 
 import pytest
 
-pytest_plugins = ["tests.support.skips", "tests.support.left_out", "tests.support.broker", "tests.support.office"]
+pytest_plugins = [
+    "tests.support.forks",
+    "tests.support.skips",
+    "tests.support.left_out",
+    "tests.support.broker",
+    "tests.support.office",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -67,8 +67,8 @@ def office(lasting_office: Office) -> Iterator[Office]:
     """Whatever a test does, the broker refuses none of the services anything."""
     yield lasting_office
     for service in lasting_office.services.running:
-        lines = [line for line in service.log.read_text().lower().splitlines() if "refused" in line]
-        assert all("went to dead-letters" in line for line in lines), service.tail()  # refused by a client
+        # Not just any refusal: a client may refuse a message, and a new quorum queue one that comes too early.
+        assert "access_refused" not in service.log.read_text().lower(), service.tail()
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ async def test_a_message_for_a_user_who_is_away_waits_and_arrives_once(
     phone = device("phone", alice, kind)
     await phone.connect(gateway.url, token(alice))
     await phone.online()
+    await publisher.consumed(alice, by=1)
     await phone.disconnect()
+    await publisher.consumed(alice, by=0)
     await publisher.publish(alice, {"text": "hello"}, id="m1", type="greeting")
 
     await phone.connect(gateway.url, token(alice))

@@ -17,13 +17,17 @@ async def disconnect(services: Services, user: str, *words: str) -> Said:
 async def test_a_disconnected_user_stays_away_everywhere_until_the_application_connects_again(
     services: Services, publisher: Publisher, device: Device, kind: ClientKind, alice: str, bob: str
 ) -> None:
-    one, _ = await services.pair()
+    one, dispatcher = await services.pair()
     other = services.gateway()
     await other.ready()
     phone, tablet, neighbour = device("phone", alice, kind), device("tablet", alice, kind), device("phone", bob, kind)
     for client, gateway, user in ((phone, one, alice), (tablet, other, alice), (neighbour, one, bob)):
         await client.connect(gateway.url, token(user))
         await client.online()
+    async with asyncio.timeout(30):
+        while await dispatcher.metric("restante_sessions") < 3:  # it may hear of them after they are online
+            pass
+    await publisher.consumed(alice, by=1)  # and serve her after it has heard of them
 
     said = await disconnect(services, alice)
 

@@ -49,6 +49,17 @@ async def test_listening_ends_after_a_count_and_leaves_the_rest(
     await publisher.waits(alice, 1)
 
 
+async def test_what_waits_can_be_worked_off_one_by_one(publisher: Publisher, listen: Listen, alice: str) -> None:
+    await publisher.burst(alice, ids := [f"m{n}" for n in range(1, 6)])
+
+    for nth in ids:
+        listener = listen(alice, "--count", "1")
+        assert await listener.ended() == 0
+        assert listener.ids == [nth]
+
+    await publisher.waits(alice, 0)
+
+
 async def test_what_is_not_confirmed_stays(publisher: Publisher, listen: Listen, alice: str) -> None:
     await publisher.burst(alice, ["m1", "m2"])
 

@@ -125,6 +125,7 @@ async def test_what_was_handled_is_not_handled_again_by_the_next_page(
         await page.says("state", state="online")
         await publisher.publish(alice, 1, id="m1")
         await page.says("handled", id="m1")
+        await page.noted()
     async with page_of(gateway, alice, tmp_path / "storage") as page:
         await page.open()
         await publisher.publish(alice, 1, id="m1")  # as a publisher that did not hear the confirm

@@ -124,6 +124,14 @@ async def test_what_can_never_be_sent_is_given_up(
         await page.says("outbox", ids=[])
 
 
+async def test_what_is_no_json_is_given_up(gateway: Service, alice: str) -> None:
+    async with NodePage(gateway.url, alice, [token(alice, send="*")]) as page:
+        await page.open()
+        await page.tell("send", to="bob", big="1", options={"id": "m1"})
+
+        await page.says("not sent", id="m1", error="bad_request")
+
+
 async def test_more_than_the_gateway_allows_a_second_arrives_all_the_same(
     services: Services, alice: str, bob: str
 ) -> None:

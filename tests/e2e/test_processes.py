@@ -75,6 +75,14 @@ def test_a_wrong_setting_ends_the_process_with_code_3_and_one_clear_line(
 
 
 @pytest.mark.parametrize("service", ["gateway", "dispatcher"])
+def test_arguments_are_refused_with_code_2_and_one_clear_line(service: str) -> None:
+    ended = run(service, "--window=3", **SETTINGS)
+
+    assert ended.returncode == 2, ended.stderr
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+
+
+@pytest.mark.parametrize("service", ["gateway", "dispatcher"])
 def test_help_prints_every_setting_with_its_default(service: str) -> None:
     ended = run(service, "--help")
 

@@ -1,6 +1,7 @@
 """shared/client: restante's own client for Python programs, against both services."""
 
 import asyncio
+import math
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -65,6 +66,19 @@ async def test_what_is_confirmed_at_last_is_confirmed_before_the_client_leaves(
     assert (await receipts.get())[1]["value"] == "bye"
 
 
+async def test_a_program_that_takes_one_message_and_leaves_is_handed_the_next_one_when_it_comes_back(
+    gateway: Service, publisher: Publisher, alice: str
+) -> None:
+    await publisher.burst(alice, ids := [f"m{n}" for n in range(1, 11)])
+    taken = []
+    for _ in ids:
+        async with Client(gateway.url, token=token(alice)) as client:
+            taken.append(message := await one(client))
+            await message.confirm()
+
+    assert [message.id for message in taken] == ids
+
+
 async def test_a_program_that_is_started_anew_is_handed_only_what_it_has_not_handled(
     gateway: Service, publisher: Publisher, alice: str, tmp_path: Path
 ) -> None:
@@ -109,6 +123,8 @@ async def test_what_was_sent_while_no_gateway_was_there_survives_a_restart_and_a
         ("bob", "x" * 300_000, None, "too_large"),
         ("bob", object(), None, "bad_request"),
         ("bob", 1, 0.0000001, "expired"),
+        ("bob", 1, math.nan, "bad_request"),
+        ("bob", 1, math.inf, "bad_request"),
     ],
 )
 async def test_what_can_never_be_sent_is_given_up(

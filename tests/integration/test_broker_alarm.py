@@ -12,6 +12,7 @@ from pamqp.commands import Basic
 from pydantic import SecretStr
 
 from deploy.local.broker import Broker
+from shared import sieve
 from shared.alarm import Alarm
 from shared.broker import close, connect, wire
 from shared.numbered import Listener, Speaker
@@ -87,7 +88,9 @@ async def put(
 @pytest.fixture
 async def post(broker_url: str) -> AsyncIterator[Post]:
     settings = BrokerSettings(broker_url=(SecretStr(broker_url),))
-    publishing, consuming = [await connect(settings, f"test {purpose}") for purpose in ("publishes", "consumes")]
+    publishing, consuming = [
+        await connect(settings, f"test {purpose}", sifted=sieve.LANE.taken) for purpose in ("publishes", "consumes")
+    ]
     found = Post(settings, publishing, Alarm(publishing))
 
     async def take(message: DeliveredMessage) -> None:

@@ -34,13 +34,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out what does not use it: the second of two runs against two versions needs no more",
     )
+    parser.addoption("--without-broker", action="store_true", help="leave out what uses it: the rest of those runs")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--only-with-broker"):
-        use_it = [not _USING.isdisjoint(getattr(item, "fixturenames", ())) for item in items]
-        config.hook.pytest_deselected(items=[item for item, uses in zip(items, use_it, strict=True) if not uses])
-        items[:] = [item for item, uses in zip(items, use_it, strict=True) if uses]
+    only, without = config.getoption("--only-with-broker"), config.getoption("--without-broker")
+    if only or without:
+        kept = [only != _USING.isdisjoint(getattr(item, "fixturenames", ())) for item in items]
+        config.hook.pytest_deselected(items=[item for item, keep in zip(items, kept, strict=True) if not keep])
+        items[:] = [item for item, keep in zip(items, kept, strict=True) if keep]
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,9 @@ from tests.support.until import TooLate
 
 IMAGE = "restante:tests"
 PROJECT = "restante-tests"
+NODES = ("rabbitmq", "rabbitmq-2", "rabbitmq-3")
+"""Of a cluster."""
+
 READY_SECONDS = 60.0
 STEP_SECONDS = 0.2
 _PORTS = (
@@ -110,6 +113,33 @@ class Installation:
         columns = ("--vhost", "restante", "--formatter", "json", "name", "messages")
         listed = json.loads(docker("exec", name, "rabbitmqctl", "--quiet", "list_queues", *columns))
         return {queue["name"]: int(queue["messages"] or 0) for queue in listed}
+
+    def copies(self, node: str) -> dict[str, int]:
+        """How many nodes have each quorum queue, as `node` sees it."""
+        (name,) = self.names(node)
+        columns = ("--vhost", "restante", "--formatter", "json", "name", "type", "online")
+        listed = json.loads(docker("exec", name, "rabbitmqctl", "--quiet", "list_queues", *columns))
+        return {queue["name"]: len(queue["online"]) for queue in listed if queue["type"] == "quorum"}
+
+    def is_split(self, node: str) -> bool:
+        """Whether this node knows of one that it has been cut from and did not come together with again."""
+        (name,) = self.names(node)
+        found = json.loads(docker("exec", name, "rabbitmqctl", "--quiet", "cluster_status", "--formatter", "json"))
+        return bool(found["partitions"])
+
+    async def whole(self, node: str, *, seconds: float = READY_SECONDS) -> None:
+        """Wait until every queue is on all three nodes."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not (found := await asyncio.to_thread(self._copies_now, node)) or set(found.values()) != {len(NODES)}:
+            assert asyncio.get_running_loop().time() < deadline, f"not on three nodes: {found}"
+            await asyncio.sleep(STEP_SECONDS)
+
+    def _copies_now(self, node: str) -> dict[str, int]:
+        """None while the node cannot say."""
+        try:
+            return self.copies(node)
+        except AssertionError:
+            return {}
 
     def logs(self, names: list[str]) -> str:
         return "\n".join(f"-- {name}\n{self.compose.last_lines(name)}" for name in names)

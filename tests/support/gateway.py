@@ -56,6 +56,7 @@ class InProcess:
     sockets: Sockets
     sessions: Sessions
     port: int
+    frame_bytes: int
 
     def __init__(self, metrics: Metrics, office: Office) -> None:
         self.metrics = metrics
@@ -107,6 +108,17 @@ class InProcess:
 @asynccontextmanager
 async def in_process(**changed: Any) -> AsyncIterator[InProcess]:
     """`changed` are settings. Pings and deadlines are short."""
+    async with assembled(**changed) as gateway:
+        listen = ListenAddress("127.0.0.1", 0)
+        async with serve(
+            gateway.sockets.engine.app, listen, frame_bytes=gateway.frame_bytes, connections=1_000
+        ) as gateway.port:
+            yield gateway
+
+
+@asynccontextmanager
+async def assembled(**changed: Any) -> AsyncIterator[InProcess]:
+    """As `in_process`, and nobody listens."""
     settings = GatewaySettings(
         **{
             "gateway_jwt_secret": SecretStr(SECRET),
@@ -118,6 +130,7 @@ async def in_process(**changed: Any) -> AsyncIterator[InProcess]:
     )
     office, metrics = Office(), Metrics()
     gateway = InProcess(metrics, office)
+    gateway.frame_bytes = settings.frame_bytes
     gateway.sessions = Sessions(
         gateway, confirm_timeout=settings.gateway_confirm_timeout_seconds, limit=10, ledger=metrics.ledger
     )
@@ -133,11 +146,7 @@ async def in_process(**changed: Any) -> AsyncIterator[InProcess]:
             publish=office.publish,
         )
         loops = [tasks.create_task(_tick(gateway)), tasks.create_task(gateway.sockets.run())]
-        listen = ListenAddress("127.0.0.1", 0)
-        async with serve(
-            gateway.sockets.engine.app, listen, frame_bytes=settings.frame_bytes, connections=1_000
-        ) as gateway.port:
-            yield gateway
+        yield gateway
         for task in loops:
             task.cancel()
         await gateway.sockets.engine.stop()
@@ -147,7 +156,7 @@ async def _tick(gateway: InProcess) -> None:
     while True:
         await asyncio.sleep(TICK_SECONDS)
         gateway.sessions.tick(time.monotonic())
-        gateway.sockets.engine.tick(time.monotonic())
+        gateway.sockets.tick(time.monotonic())
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import fcntl
 import itertools
 import json
 import shutil
@@ -21,8 +22,13 @@ LINE_BYTES = 16 * 1024 * 1024
 def install(folder: Path = HERE) -> None:
     """Get the exact packages that the folder's package.json names, once. Raises when npm cannot."""
     wanted = json.loads((folder / "package.json").read_text())["dependencies"]
-    if all(_installed(folder, name) == version for name, version in wanted.items()):
-        return
+    with (folder / "package.json").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # another run of the tests beside this one may be at it
+        if any(_installed(folder, name) != version for name, version in wanted.items()):
+            _npm_install(folder)
+
+
+def _npm_install(folder: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         raise FileNotFoundError("npm is needed for the end-to-end tests with the JavaScript client")

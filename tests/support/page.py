@@ -63,6 +63,13 @@ class NodePage:
         self._process.stdin.write(json.dumps({"command": command, **fields}).encode() + b"\n")
         await self._process.stdin.drain()
 
+    async def noted(self) -> None:
+        """Wait until the client has noted what its handlers said they had handled: it does so right after them, before
+        the page can take the next command.
+        """
+        await self.tell("outbox")
+        await self.says("outbox")
+
     def all(self, event: str, **fields: Any) -> list[Said]:
         """What was said so far of this kind."""
         wanted = {"event": event, **fields}

@@ -9,6 +9,7 @@ from typing import Any, Self
 import aio_pika
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelInvalidStateError
+from pamqp.commands import Queue
 from yarl import URL
 
 from shared.names import DEAD_LETTERS, MESSAGES, RECEIPTS, user_queue
@@ -86,14 +87,8 @@ class Publisher:
 
     async def waiting(self, queue: str) -> int | None:
         """How many messages are ready in a queue (those with a consumer are not counted); None: no such queue."""
-        assert self._connection is not None
-        if self._looking is None or self._looking.is_closed:
-            self._looking = await self._connection.channel()
-        try:
-            declared = await self._looking.declare_queue(queue, passive=True)
-        except aio_pika.exceptions.ChannelNotFoundEntity:
-            return None
-        return declared.declaration_result.message_count
+        there = await self._look(queue)
+        return None if there is None else there.message_count
 
     async def waits(self, user: str, count: int, *, seconds: float = 15.0) -> None:
         """Wait until so many messages are ready in the user's queue."""
@@ -101,6 +96,24 @@ class Publisher:
         while (there := await self.waiting(user_queue(user))) != count:
             assert asyncio.get_running_loop().time() < deadline, f"{there} messages wait for {user}, not {count}"
             await asyncio.sleep(STEP_SECONDS)
+
+    async def consumed(self, user: str, *, by: int, seconds: float = 15.0) -> None:
+        """Wait until the user's queue is there and has so many consumers. With none, nothing that comes sets out."""
+        deadline = asyncio.get_running_loop().time() + seconds
+        while (there := await self._look(user_queue(user))) is None or there.consumer_count != by:
+            assert asyncio.get_running_loop().time() < deadline, f"consumers of {user}'s queue are not {by}: {there}"
+            await asyncio.sleep(STEP_SECONDS)
+
+    async def _look(self, queue: str) -> Queue.DeclareOk | None:
+        """None: no such queue."""
+        assert self._connection is not None
+        if self._looking is None or self._looking.is_closed:
+            self._looking = await self._connection.channel()
+        try:
+            declared = await self._looking.declare_queue(queue, passive=True)
+        except aio_pika.exceptions.ChannelNotFoundEntity:
+            return None
+        return declared.declaration_result
 
     async def purge(self, queue: str) -> None:
         """Drop what is ready in it."""

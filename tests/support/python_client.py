@@ -10,6 +10,9 @@ import socketio
 from tests.support.client import Client, Json, Message, Mode, Seen
 from tests.support.until import until
 
+SHUT_DOWN_SECONDS = 5.0
+"""How long a library that calls itself connected without a connection is waited for."""
+
 SEEN = 256
 
 
@@ -124,9 +127,16 @@ class PythonClient(Client):
 async def _shut_down(sio: Any) -> None:
     """For good. By itself the library connects again if its connection is lost just then, with a session of its own."""
     sio.reconnection = False
+    deadline = asyncio.get_running_loop().time() + SHUT_DOWN_SECONDS
+    pause = 0.0  # a reconnection forgets with its first step that it was told to end
     while True:
-        await asyncio.sleep(0)  # a reconnection forgets with its first step that it was told to end
+        await asyncio.sleep(pause)
         await sio.shutdown()
         coming_back = sio._reconnect_task  # there is no other way to know
-        if not sio.connected and (coming_back is None or coming_back.done()):
-            return
+        if coming_back is None or coming_back.done():
+            if not sio.connected:
+                return
+            # It calls itself connected for ever if its connection had ended just when it was told to end it.
+            if sio.eio.state == "disconnected" and asyncio.get_running_loop().time() > deadline:
+                return
+        pause = 0.001

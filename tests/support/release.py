@@ -11,6 +11,7 @@ import msgspec
 import orjson
 
 from shared import wire
+from tests.support.altered import run
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +50,7 @@ def main() -> int:
         vars(wire)["_encoder"] = _Later()
     wire.READS = frozenset(version.encode() for version in reads.split(","))
     wire.WRITES = writes.encode()
-    sys.argv = [service]
-    if service == "gateway":
-        from gateway.__main__ import main as run  # noqa: PLC0415 -- only after the versions are set
-    else:
-        from dispatcher.__main__ import main as run  # noqa: PLC0415
-    return run()
+    return run(service)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from tests.support.forks import Fork, nursery
 from tests.support.until import until
 
 ROOT = Path(__file__).parent.parent.parent
@@ -66,7 +67,7 @@ class Service:
     port: int
     health_port: int
     log: Path
-    process: "subprocess.Popen[bytes]"
+    process: "subprocess.Popen[bytes] | Fork"
 
     @property
     def url(self) -> str:
@@ -141,6 +142,8 @@ class Services:
     broker_url: str
     folder: Path
     running: list[Service] = field(default_factory=list)
+    by_command: bool = False
+    """Each is started as in life, by `python -m`, and not forked."""
 
     def gateway(self, edition: Edition | None = None, /, **settings: str) -> Service:
         """Of the code as it is, unless an edition says otherwise."""
@@ -181,18 +184,25 @@ class Services:
         log = self.folder / f"{name}.log"
         kept = ("PATH", "HOME", "LANG", "VIRTUAL_ENV", "RESTANTE_LANES")
         inherited = {key: os.environ[key] for key in kept if key in os.environ}
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *(edition.command(kind.value) if edition else [kind.value])],
-                cwd=ROOT,
-                env={**inherited, "BROKER_URL": self.broker_url, **SETTINGS, **settings},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        environment = {**inherited, "BROKER_URL": self.broker_url, **SETTINGS, **settings}
+        forked = None if edition or self.by_command else nursery(kind.value)
+        command = edition.command(kind.value) if edition else [kind.value]
+        process = forked.fork(environment, log) if forked else _started(command, environment, log)
         service = Service(kind, name, port, health_port, log, process)
         self.running.append(service)
         return service
+
+
+def _started(command: list[str], environment: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def _get(url: str) -> tuple[int, str]:

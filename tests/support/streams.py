@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import struct
+from collections.abc import Callable, Iterable
+from itertools import cycle
 
 UPGRADE = (
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -54,3 +56,13 @@ async def ended(stream: Stream, seconds: float = 5.0) -> bytes:
     finally:
         writer.transport.abort()
     return said
+
+
+def fed(feed: Callable[[bytes], None], sent: bytes, sizes: Iterable[int]) -> None:
+    """In pieces of these sizes, again and again."""
+    at = 0
+    for size in cycle(sizes):
+        feed(sent[at : at + size])
+        at += size
+        if at >= len(sent):
+            break

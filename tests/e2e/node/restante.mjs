@@ -69,8 +69,8 @@ const commands = {
   connect() { client.connect(); },
   forget() { client.forget(); },
   outbox() { say("outbox", { ids: client.outbox.map(({ id }) => id) }); },
-  send({ to, data, options }) {
-    client.send(to, data, options).then((id) => say("sent", { id }), (error) => say("not sent", { id: options?.id, error: error.code }));
+  send({ to, data, big, options }) {
+    client.send(to, big === undefined ? data : BigInt(big), options).then((id) => say("sent", { id }), (error) => say("not sent", { id: options?.id, error: error.code }));
   },
 };
 
