@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
+from dispatcher.ceiling import Ceiling
 from dispatcher.core.dispatcher import Dispatcher
 from dispatcher.generation import Generation
 from dispatcher.metrics import Metrics
@@ -27,6 +28,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._metrics = Metrics()
+        self._ceiling = Ceiling()
         self._generation: Generation | None = None
         self._serving = self._draining = False
         self._why = "connecting to the broker"
@@ -52,7 +54,7 @@ class App:
         backoff = Backoff()
         clock = asyncio.get_running_loop().time
         while not stopping.done():
-            self._generation = generation = Generation(self._settings, self._metrics)
+            self._generation = generation = Generation(self._settings, self._metrics, self._ceiling)
             began = clock()
             running = asyncio.create_task(generation.run(self._serve))
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)

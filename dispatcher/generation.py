@@ -13,6 +13,7 @@ from collections.abc import Callable
 from aio_pika.abc import AbstractConnection
 
 from dispatcher.admin import CHANNELS, Admin
+from dispatcher.ceiling import Ceiling
 from dispatcher.core.dispatcher import Dispatcher
 from dispatcher.inbox import Inbox
 from dispatcher.life import Life
@@ -44,10 +45,11 @@ _log = log.get(__name__)
 class Generation:
     """`id` is fresh for each; `core` is there once it serves."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, ceiling: Ceiling) -> None:
         self.id = secrets.token_hex(8)
         self._settings = settings
         self._metrics = metrics
+        self._ceiling = ceiling
         self._life = Life()
         self._connections: list[AbstractConnection] = []
         self._alarm = Alarm()  # that of the connection that publishes
@@ -113,7 +115,7 @@ class Generation:
         alarm = self._alarm = Alarm(self._connections[1])
         alarm.listen(self._alarm_changed)
         control, batches, records, moves = [await self._publisher() for _ in range(4)]
-        recorder = Recorder(records, admin.prepare, metrics)
+        recorder = Recorder(records, admin.prepare, metrics, self._ceiling)
         flusher = Flusher()
         inbox = dispatcher_inbox(self.id)
         speaker = Speaker(
@@ -145,7 +147,13 @@ class Generation:
 
         def new_reader() -> Reader:
             return Reader(
-                publisher=moves, admin=admin, recorder=recorder, flusher=flusher, metrics=metrics, spawn=life.spawn
+                publisher=moves,
+                admin=admin,
+                recorder=recorder,
+                ceiling=self._ceiling,
+                flusher=flusher,
+                metrics=metrics,
+                spawn=life.spawn,
             )
 
         self._link, self._reader = link, new_reader()

@@ -10,6 +10,7 @@ from aiormq.abc import AbstractConnection, DeliveredMessage
 from pamqp.commands import Basic
 
 from dispatcher.admin import Admin
+from dispatcher.ceiling import Ceiling
 from dispatcher.core.quota import Quota
 from dispatcher.core.unrouted import Unrouted
 from dispatcher.metrics import Metrics
@@ -21,7 +22,7 @@ from shared.broker import Refused, calling
 from shared.message import DeadLetter, Reason, Receipt, Verdict
 from shared.moved import PERSISTENT, moved, own_message_id
 from shared.names import UNROUTED, UNROUTED_EXCHANGE, user_queue
-from shared.publish import ConfirmedPublisher, Nacked, PublishFailed, Unsendable
+from shared.publish import ConfirmedPublisher, Nacked, PublishFailed, TooLarge, Unsendable
 from shared.sparing import Sparing
 
 PREFETCH = 200
@@ -43,6 +44,7 @@ class Reader:
         publisher: ConfirmedPublisher,
         admin: Admin,
         recorder: Recorder,
+        ceiling: Ceiling,
         flusher: Flusher,
         metrics: Metrics,
         spawn: Callable[[Coroutine[None, None, None], str], None],
@@ -50,6 +52,7 @@ class Reader:
         self._publisher = publisher
         self._admin = admin
         self._recorder = recorder
+        self._ceiling = ceiling
         self._metrics = metrics
         self._spawn = spawn
         self._settlements = Settlements(flusher)
@@ -130,6 +133,10 @@ class Reader:
 
     async def _move(self, user: str, tag: int) -> None:
         original = self._originals[tag]
+        if not self._ceiling.takes(original.body):
+            detail = f"{len(original.body)} bytes where the broker takes {self._ceiling.most_bytes} (max_message_size)"
+            await self._bury(user, tag, DeadLetter(Reason.TOO_LARGE, detail))
+            return
         properties = moved(original.properties, keep_expiration=True)
         try:
             try:
@@ -150,7 +157,11 @@ class Reader:
             self._safe(tag)
 
     async def _put(self, user: str, body: bytes, properties: Basic.Properties) -> None:
-        await self._publisher.publish(body, properties, exchange="", routing_key=user_queue(user), mandatory=True)
+        try:
+            await self._publisher.publish(body, properties, exchange="", routing_key=user_queue(user), mandatory=True)
+        except TooLarge as err:
+            self._ceiling.learn(err)
+            raise
 
     async def _bury(self, user: str, tag: int, letter: DeadLetter) -> None:
         original = self._originals[tag]

@@ -7,6 +7,7 @@ means), and two with one id are never under way together on a channel.
 """
 
 import asyncio
+import re
 import secrets
 from dataclasses import dataclass
 from typing import cast
@@ -54,6 +55,18 @@ class Blocked(PublishFailed):
 
 class Unsendable(PublishFailed):
     """AMQP cannot express these properties; nothing was sent."""
+
+
+class TooLarge(BrokerAway):
+    """The body is larger than the broker's `max_message_size`, in bytes, and the broker has closed the channel."""
+
+    def __init__(self, reason: str, most_bytes: int) -> None:
+        super().__init__(reason)
+        self.most_bytes = most_bytes
+
+
+_too_large = re.compile(r"message size \d+ is larger than (?:configured )?max size (\d+)").search
+"""As RabbitMQ 3.8 to 4.x puts it, with and without the setting."""
 
 
 @dataclass(slots=True, eq=False)
@@ -134,9 +147,9 @@ class ConfirmedPublisher:
                 raise
             if this is not None and this.given_up is not None:
                 raise this.given_up from err
-            raise BrokerAway("the channel was closed") from err  # which is how aiormq puts it
-        except (AMQPError, ChannelInvalidStateError, ConnectionError) as err:
-            raise BrokerAway(f"while publishing to {exchange!r}: {str(err) or type(err).__name__}") from err
+            raise _away(exchange, "the channel was closed") from err  # which is how aiormq puts it
+        except (AMQPError, ChannelInvalidStateError, ConnectionError, BrokerAway) as err:
+            raise _away(exchange, str(err) or type(err).__name__) from err
         except (TypeError, ValueError, OverflowError) as err:
             raise Unsendable(str(err)) from err
         finally:
@@ -215,3 +228,9 @@ class ConfirmedPublisher:
                 this.give_up(Blocked("the broker takes nothing more"))
         if self._clock is None:
             self._look()
+
+
+def _away(exchange: str, reason: str) -> BrokerAway:
+    text = f"while publishing to {exchange!r}: {reason}"
+    refused = _too_large(reason)
+    return TooLarge(text, int(refused[1])) if refused else BrokerAway(text)

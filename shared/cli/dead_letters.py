@@ -76,7 +76,10 @@ def requeue(
         raise
     _show_moved(moved, done, as_json=as_json)
     if stuck:
-        raise Failure(f"{plural(stuck, 'dead letter')} left: without a valid user id there is nobody to send them to")
+        raise Failure(
+            f"{plural(stuck, 'dead letter')} left: without a valid user id there is nobody to send them to, and parts "
+            "of a message that the broker takes no more are no message (`dead-letters show` says which they are)"
+        )
     if choice.ids and not moved:
         raise Failure(f"not among the dead letters: {', '.join(choice.ids)}")
 
@@ -116,7 +119,7 @@ async def _requeue(choice: Choice, moved: list[Letter], *, dry_run: bool) -> int
         async for letter in read(reading, await total(link)):
             if letter not in choice:
                 continue
-            if not is_user_id(letter.user):
+            if letter.part or not is_user_id(letter.user):
                 stuck += 1
                 continue
             if not dry_run:

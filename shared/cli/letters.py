@@ -13,7 +13,7 @@ from shared.cli.printing import Json, body_json
 from shared.moved import GIVEN_ID, own_message_id, restored
 
 ORIGINAL_EXPIRATION = "x-original-expiration"
-ADDED = ("reason", "detail", "user", "attempts", GIVEN_ID)
+ADDED = ("reason", "detail", "user", "attempts", "part", "parts", GIVEN_ID)
 """By its death; its other headers are its publisher's, or tell its history."""
 
 _HISTORY = {
@@ -50,6 +50,12 @@ class Letter:
     def id(self) -> str:
         return own_message_id(self.properties) or ""
 
+    @property
+    def part(self) -> str:
+        """Which part of a message that the broker would not have taken in one piece again; empty: it is whole."""
+        headers = self.properties.headers or {}
+        return f"{_said(headers['part'])} of {_said(headers['parts'])}" if {"part", "parts"} <= headers.keys() else ""
+
     def revived(self) -> Basic.Properties:
         """The properties as the publisher set them. Its time to live starts anew."""
         copy = restored(self.properties)
@@ -82,6 +88,8 @@ class Letter:
         said = [sentence.format(_said(headers[name])) for name, sentence in _HISTORY.items() if name in headers]
         if GIVEN_ID in headers:
             said.append("had no message id: it was given one when it was moved")
+        if self.part:
+            said.append(f"part {self.part}: joined in this order they are the message, which the broker takes no more")
         deaths = headers.get("x-death")
         for death in deaths if isinstance(deaths, list) else []:
             if isinstance(death, dict):

@@ -120,6 +120,18 @@ def test_a_letter_for_nobody_stays_and_is_counted(office: Office) -> None:
     assert asyncio.run(office.ids(UNROUTED, 1)) == ["m2"]
 
 
+def test_a_part_of_a_message_stays_and_says_what_it_is(office: Office) -> None:
+    asyncio.run(office.bury("m1", reason="too_large", part=2, parts=3))
+
+    said = office.restante("dead-letters", "requeue", "--all")
+    shown = office.restante("dead-letters", "show", "m1")
+
+    assert said.code == 1
+    assert "1 dead letter left" in said.err
+    assert "part 2 of 3" in shown.out
+    assert asyncio.run(office.ids(DEAD_LETTERS, 1)) == ["m1"]
+
+
 @both_queue_types
 def test_showing_a_letter_tells_all_of_it_and_takes_nothing_away(office: Office) -> None:
     asyncio.run(several(office))
