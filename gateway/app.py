@@ -178,7 +178,11 @@ async def run(settings: GatewaySettings) -> None:
         async with (
             serve(gateway.admin, settings.gateway_admin_listen),
             serve(
-                gateway.public, settings.gateway_listen, frame_bytes=settings.frame_bytes, connections=connections
+                gateway.public,
+                settings.gateway_listen,
+                frame_bytes=settings.frame_bytes,
+                connections=connections,
+                doorstep=gateway.sockets.doorstep,
             ) as port,
         ):
             loops = [

@@ -17,8 +17,10 @@ from gateway.server import Server
 from gateway.settings import GatewaySettings
 from gateway.tokens import Claims, Code, Refusal, Verifier
 from shared import log
+from shared.doorstep import Doorstep
 from shared.http import Scope
 from shared.sparing import Sparing
+from shared.turnstile import Turnstile
 from shared.wire import NULL
 
 _log = log.get(__name__)
@@ -63,6 +65,8 @@ class Sockets:
         self._sparing = Sparing()
         self._tasks = tasks
         self._by_session: dict[str, Connection] = {}
+        self.doorstep = Doorstep()
+        self._logins = Turnstile(self.doorstep.crowded)
         self._expiries: Expiries[str] = Expiries()  # of sessions
         self._outbox: asyncio.Queue[tuple[Connection, Callable[[], Awaitable[None]]]] = asyncio.Queue()
         self._server = Server(settings, self, **engine.options(settings))
@@ -209,6 +213,8 @@ class Sockets:
             return asked
         if not self._serving():
             return Refusal(Code.UNAVAILABLE, "")
+        # A client has no patience for a connection that is not taken, and all of it for the answer to its login.
+        await self._logins.turn()
         claims = await self._verifier.verify(asked.token)
         if isinstance(claims, Refusal):
             return claims

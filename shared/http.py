@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from shared.doorstep import Doorstep
 from shared.patience import Door, PatientHttp
 from shared.settings import ListenAddress
 from shared.straight import StraightWebSocket
@@ -32,6 +33,9 @@ CONNECTIONS = 100
 """For programs that watch us: far more than there are."""
 
 SHUTDOWN_SECONDS = 5
+
+BACKLOG = 16_384
+"""How many may stand at the door; the system may set a lower limit (Linux: net.core.somaxconn, 4096)."""
 
 
 class CannotListen(OSError):
@@ -103,20 +107,28 @@ def config_of(app: App, *, frame_bytes: int = FRAME_BYTES, connections: int = CO
         ws_max_size=frame_bytes,
         ws_ping_interval=None,  # engine.io pings already
         ws_per_message_deflate=False,  # 45 KiB a connection, 75 us a message
+        backlog=BACKLOG,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,  # without it one client that does not read blocks for ever
     )
 
 
 @contextlib.asynccontextmanager
 async def serve(
-    app: App, listen: ListenAddress, *, frame_bytes: int = FRAME_BYTES, connections: int = CONNECTIONS
+    app: App,
+    listen: ListenAddress,
+    *,
+    frame_bytes: int = FRAME_BYTES,
+    connections: int = CONNECTIONS,
+    doorstep: Doorstep | None = None,
 ) -> AsyncIterator[int]:
     """Serves while the block runs; gives the port. Raises `CannotListen`.
 
-    `connections`: the most that there may be at once.
+    `connections`: the most that there may be at once. `doorstep` is told of the listener.
     Leaving the block closes what is still open within a few seconds, so drain before that.
     """
     listener = await _bind(listen)
+    if doorstep is not None:
+        doorstep.listener = listener
     server = _Server(config_of(app, frame_bytes=frame_bytes, connections=connections))
     running = asyncio.create_task(server.serve(sockets=[listener]), name=f"http {listen}")
     try:
@@ -138,7 +150,7 @@ async def _bind(listen: ListenAddress) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(2048)
+        listener.listen(BACKLOG)
         listener.settimeout(0)
     except OSError as err:
         listener.close()

@@ -5,6 +5,7 @@ import itertools
 from typing import Any
 
 from shared.turnstile import AT_ONCE, Turnstile
+from tests.support.until import until
 
 MANY = 5 * AT_ONCE
 
@@ -76,3 +77,31 @@ async def test_one_that_fails_holds_up_nobody() -> None:
 
     assert entered == [number for number in range(MANY) if number != AT_ONCE]
     assert len(faults) == 1
+
+
+async def test_while_it_is_crowded_elsewhere_one_at_a_time_is_let_in_and_afterwards_all() -> None:
+    crowded, entered = True, list[int]()
+    turnstile = Turnstile(lambda: crowded)
+    for number in range(MANY):
+        turnstile.come(number, lambda number=number: entered.append(number))  # type: ignore[misc]  # mypy cannot infer a default's type
+    assert entered == []
+
+    while len(entered) < 3:
+        before = len(entered)
+        await turns(1)
+        assert len(entered) <= before + 1
+    crowded = False
+    await until(lambda: len(entered) == MANY, "all are in")
+
+    assert entered == list(range(MANY))
+
+
+async def test_who_waits_for_a_turn_and_is_cancelled_takes_none() -> None:
+    turnstile = Turnstile(lambda: True)
+    first, second = asyncio.create_task(turnstile.turn()), asyncio.create_task(turnstile.turn())
+    await turns(1)
+
+    first.cancel()
+    await second
+
+    assert first.cancelled()
