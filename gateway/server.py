@@ -34,6 +34,9 @@ class Handlers(Protocol):
     def is_open(self, connection: str) -> bool:
         """False once its close has begun: nothing is to be written any more."""
 
+    async def stranger_spoke(self, connection: str) -> None:
+        """Returns when what it said may be read, most likely its login."""
+
     async def log_in(self, connection: str, session: str, auth: str | None) -> Refusal | None:
         """None: welcome. A refusal `unavailable` closes the transport instead of being sent."""
 
@@ -141,6 +144,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # it has no types
         self._to.came(eio_sid, environ["asgi.scope"])
 
     async def _handle_eio_message(self, eio_sid: str, data: object) -> None:
+        if self.manager.sid_from_eio_sid(eio_sid, self.namespace) is None:
+            await self._to.stranger_spoke(eio_sid)
+            if not self._to.is_open(eio_sid):
+                return
         socket = self.eio.sockets.get(eio_sid)
         if socket is not None and not socket.upgraded and not str(data).startswith(_ANSWER):
             self._to.in_vain(eio_sid)

@@ -189,6 +189,19 @@ class Sockets:
 
     # Logging in and out.
 
+    async def stranger_spoke(self, connection: str) -> None:
+        """A client has no patience for a connection that is not taken, and all of it for the answer to its login. It
+        waits here, where little is known of it yet, because thousands may.
+        """
+        found = self.engine.connection(connection)
+        if found is None or self._logins.pass_through():
+            return
+        self.engine.judging(found)
+        try:
+            await self._logins.turn()
+        finally:
+            self.engine.refused(found)  # no login yet, as far as anybody knows
+
     async def log_in(self, connection: str, session: str, auth: str | None) -> Refusal | None:
         found = self.engine.connection(connection)
         if found is None:
@@ -213,8 +226,6 @@ class Sockets:
             return asked
         if not self._serving():
             return Refusal(Code.UNAVAILABLE, "")
-        # A client has no patience for a connection that is not taken, and all of it for the answer to its login.
-        await self._logins.turn()
         claims = await self._verifier.verify(asked.token)
         if isinstance(claims, Refusal):
             return claims
