@@ -153,10 +153,12 @@ class Link:
 
     def consume(self, partition: int, user: str) -> None:
         if (lane := self._lanes.get(partition)) is not None:
+            _log.debug("a user's queue is consumed", user=user, partition=partition)
             lane.consume(user)
 
     def cancel(self, partition: int, user: str) -> None:
         if (lane := self._lanes.get(partition)) is not None:
+            _log.debug("a user's queue is let go", user=user, partition=partition)
             lane.cancel(user)
 
     def tell(self, inbox: str, entry: Entry) -> None:

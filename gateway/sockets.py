@@ -243,6 +243,7 @@ class Sockets:
         connection = self._by_session.get(session)
         if connection is not None and connection.session is not None:
             login = connection.session
+            _log.debug("session begins", user=login.claims.user, session=session)
             self._sessions.open(session, login.claims.user, login.seen, time.monotonic(), time.time())
 
     def logged_out(self, session: str) -> None:
@@ -250,6 +251,7 @@ class Sockets:
         if connection is None or connection.session is None:
             return
         login, connection.session = connection.session, None
+        _log.debug("session over", user=login.claims.user, session=session)
         self._expiries.left(session)
         if login.lane is not None:
             login.lane.close()

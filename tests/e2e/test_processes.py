@@ -46,6 +46,25 @@ async def test_both_services_drain_and_exit_0_on_sigterm(services: Services, dev
         assert "Traceback" not in service.tail()
 
 
+@pytest.mark.parametrize("level", ["debug", "info"])
+async def test_who_comes_and_goes_is_logged_where_that_is_asked_for(
+    services: Services, publisher: Publisher, device: Device, alice: str, level: str
+) -> None:
+    gateway, dispatcher = await services.pair(LOG_LEVEL=level)
+    phone = device("phone", alice)
+    await phone.connect(gateway.url, token(alice))
+    await phone.online()
+    await publisher.consumed(alice, by=1)
+
+    await phone.disconnect()
+    await publisher.consumed(alice, by=0)
+
+    told = gateway.log.read_text() + dispatcher.log.read_text()
+    events = ("session begins", "session over", "a user's queue is consumed", "a user's queue is let go")
+    assert [event in told for event in events] == [level == "debug"] * 4
+    assert (f"user={alice}" in told) is (level == "debug")
+
+
 async def test_both_services_end_on_sigint_too(services: Services) -> None:
     for service in await services.pair():
         service.process.send_signal(signal.SIGINT)

@@ -20,7 +20,7 @@ from gateway.tokens import Verifier
 from tests.support.services import ROOT, SECRET
 
 DOCUMENT = (ROOT / "deploy/MONITORING.md").read_text()
-LEVELS = ("info", "warning", "error", "exception", "critical")
+LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
 NOT_OF_SERVICES = ("shared/cli", "shared/client", "shared/publisher")
 TOLD_APART = {"exc_info"}
 NUMBERED = {"partition"}
