@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, overload
 
 from aiormq.abc import AbstractConnection
 
+from shared import sieve
 from shared.broker import Backoff, BrokerAway, Refused, calling, close, connect, lost, wire
 from shared.names import MESSAGES
 from shared.publish import ConfirmedPublisher, Nacked, PublishFailed, Unsendable
@@ -218,7 +219,7 @@ class Publisher:
 
     async def _connection(self, backoff: Backoff) -> None:
         """One connection, from its beginning to its end."""
-        connection = await connect(self._settings, "restante publisher")
+        connection = await connect(self._settings, "restante publisher", sifted=sieve.LANE.taken)
         listening: asyncio.Task[None] | None = None
         try:
             with calling("opening a channel"):
