@@ -185,7 +185,9 @@ async def scale(place: Place) -> None:
             await visit(system, poster, place.users(place.size.users))
             result = await drain(system, poster, place.users(place.size.users), place.size.messages)
             busiest = max(result.numbers["busiest_gateway_us"], result.numbers["busiest_dispatcher_us"])
-            numbers = {**result.numbers, "with_a_core_each_per_second": 1e6 / busiest}
+            numbers = dict(result.numbers)
+            if busiest:  # the system counts in hundredths of a second, and a short run is over before the first
+                numbers["with_a_core_each_per_second"] = 1e6 / busiest
             place.note(replace(result, phase="scale out", system=f"{each} + {each}", numbers=numbers))
 
 
