@@ -194,7 +194,7 @@ class Sockets:
         waits here, where little is known of it yet, because thousands may.
         """
         found = self.engine.connection(connection)
-        if found is None or self._logins.pass_through():
+        if found is None or self._logins.open:
             return
         self.engine.judging(found)
         try:

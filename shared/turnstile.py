@@ -27,18 +27,18 @@ class Turnstile:
 
     def come(self, who: Hashable, enter: Callable[[], None]) -> None:
         """Calls `enter`, now or in a later turn, unless it leaves before."""
-        if self.pass_through():
-            enter()
-        else:
+        if self._waiting or self._entered >= AT_ONCE or self._crowded():
             self._waiting[who] = enter
-
-    def pass_through(self) -> bool:
-        """Whether one may enter now. If not, one may `come`."""
-        passes = not (self._waiting or self._entered >= AT_ONCE or self._crowded())
-        self._entered += passes
+        else:
+            self._entered += 1
+            enter()
         if not self._turns:
             self._next_turn()
-        return passes
+
+    @property
+    def open(self) -> bool:
+        """Nobody waits, and it is not crowded."""
+        return not (self._waiting or self._crowded())
 
     async def turn(self) -> None:
         """Returns when it is one's turn, as `come` has it."""

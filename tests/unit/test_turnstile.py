@@ -105,3 +105,18 @@ async def test_who_waits_for_a_turn_and_is_cancelled_takes_none() -> None:
     await second
 
     assert first.cancelled()
+
+
+async def test_it_is_open_while_nobody_waits_and_it_is_not_crowded() -> None:
+    crowded = False
+    turnstile = Turnstile(lambda: crowded)
+    assert turnstile.open
+
+    crowded = True
+    shut_by_the_crowd = not turnstile.open
+    turnstile.come(1, lambda: None)
+    crowded = False
+    assert shut_by_the_crowd
+    shut_by_who_waits = not turnstile.open
+    assert shut_by_who_waits
+    await until(lambda: turnstile.open, "nobody waits")
