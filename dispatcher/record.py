@@ -12,7 +12,7 @@ from dispatcher.original import Original
 from shared import log
 from shared.broker import Backoff
 from shared.message import DeadLetter, Receipt
-from shared.moved import PERSISTENT, moved, own_message_id
+from shared.moved import PART, PARTS, PERSISTENT, moved, own_message_id
 from shared.names import DEAD_LETTERS, RECEIPTS
 from shared.publish import ConfirmedPublisher, PublishFailed, Returned, TooLarge, Unsendable
 from shared.sparing import Sparing
@@ -37,10 +37,10 @@ class Recorder:
         self._sparing = Sparing()
 
     async def bury(self, user: str, original: Original, letter: DeadLetter) -> None:
-        """A body that the broker would not take again becomes several letters, with the headers `part` and `parts`."""
+        """A body that the broker would not take again becomes several letters, with headers that number them."""
         parts = self._ceiling.parts(original.body)
         for number, body in enumerate(parts, 1):
-            of_parts = {"part": number, "parts": len(parts)} if len(parts) > 1 else {}
+            of_parts = {PART: number, PARTS: len(parts)} if len(parts) > 1 else {}
             await self._bury(user, original, letter, body, of_parts)
         self._metrics.dead_lettered.labels(letter.reason.value).inc()
         self._say(user, original, letter)

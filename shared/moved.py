@@ -13,6 +13,8 @@ from pamqp.common import FieldTable
 
 PERSISTENT = 2
 GIVEN_ID = "x-given-message-id"
+PART, PARTS = "x-part", "x-parts"
+"""Of a dead letter that the broker takes only in several: which one it is, from 1, and of how many."""
 
 _original_encoder = encode.encode_table_value
 

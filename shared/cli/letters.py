@@ -10,10 +10,10 @@ from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
 from shared.cli.printing import Json, body_json
-from shared.moved import GIVEN_ID, own_message_id, restored
+from shared.moved import GIVEN_ID, PART, PARTS, own_message_id, restored
 
 ORIGINAL_EXPIRATION = "x-original-expiration"
-ADDED = ("reason", "detail", "user", "attempts", "part", "parts", GIVEN_ID)
+ADDED = ("reason", "detail", "user", "attempts", PART, PARTS, GIVEN_ID)
 """By its death; its other headers are its publisher's, or tell its history."""
 
 _HISTORY = {
@@ -54,7 +54,7 @@ class Letter:
     def part(self) -> str:
         """Which part of a message that the broker would not have taken in one piece again; empty: it is whole."""
         headers = self.properties.headers or {}
-        return f"{_said(headers['part'])} of {_said(headers['parts'])}" if {"part", "parts"} <= headers.keys() else ""
+        return f"{_said(headers[PART])} of {_said(headers[PARTS])}" if {PART, PARTS} <= headers.keys() else ""
 
     def revived(self) -> Basic.Properties:
         """The properties as the publisher set them. Its time to live starts anew."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -121,7 +121,8 @@ def test_a_letter_for_nobody_stays_and_is_counted(office: Office) -> None:
 
 
 def test_a_part_of_a_message_stays_and_says_what_it_is(office: Office) -> None:
-    asyncio.run(office.bury("m1", reason="too_large", part=2, parts=3))
+    numbers: dict[str, Any] = {"x-part": 2, "x-parts": 3}
+    asyncio.run(office.bury("m1", reason="too_large", **numbers))
 
     said = office.restante("dead-letters", "requeue", "--all")
     shown = office.restante("dead-letters", "show", "m1")

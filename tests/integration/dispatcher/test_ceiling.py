@@ -64,7 +64,7 @@ async def test_a_message_that_the_broker_takes_no_more_becomes_dead_letters_in_p
 
         assert b"".join(body for _, body in parts) == LARGE
         headers = [properties.headers or {} for properties, _ in parts]
-        assert [(each["reason"], each["part"], each["parts"]) for each in headers] == [
+        assert [(each["reason"], each["x-part"], each["x-parts"]) for each in headers] == [
             (reason, part, 3) for part in (1, 2, 3)
         ]
         assert {(properties.message_id, properties.app_id) for properties, _ in parts} == {("large", "shop")}
