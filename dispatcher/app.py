@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
-from dispatcher.ceiling import Ceiling
 from dispatcher.core.dispatcher import Dispatcher
 from dispatcher.generation import Generation
 from dispatcher.metrics import Metrics
 from dispatcher.settings import Settings
 from shared import log
 from shared.broker import Backoff, BrokerAway
+from shared.ceiling import Ceiling
 from shared.http import HealthApp, serve
 
 STEADY_SECONDS = 10.0

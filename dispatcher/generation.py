@@ -13,7 +13,6 @@ from collections.abc import Callable
 from aio_pika.abc import AbstractConnection
 
 from dispatcher.admin import CHANNELS, Admin
-from dispatcher.ceiling import Ceiling
 from dispatcher.core.dispatcher import Dispatcher
 from dispatcher.inbox import Inbox
 from dispatcher.life import Life
@@ -27,6 +26,7 @@ from dispatcher.unrouted import REOPEN_SECONDS, Reader
 from shared import broker, log, sieve
 from shared.alarm import Alarm
 from shared.broker import BrokerAway
+from shared.ceiling import Ceiling
 from shared.names import GATEWAYS_EXCHANGE, dispatcher_inbox
 from shared.numbered import Speaker
 from shared.publish import ConfirmedPublisher

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 import orjson
 from pamqp.commands import Basic
 
-from dispatcher.ceiling import Ceiling
 from dispatcher.metrics import Metrics
 from dispatcher.original import Original
 from shared import log
 from shared.broker import Backoff
+from shared.ceiling import Ceiling
 from shared.message import DeadLetter, Receipt
 from shared.moved import PART, PARTS, PERSISTENT, moved, own_message_id
 from shared.names import DEAD_LETTERS, RECEIPTS

@@ -10,7 +10,6 @@ from aiormq.abc import AbstractConnection, DeliveredMessage
 from pamqp.commands import Basic
 
 from dispatcher.admin import Admin
-from dispatcher.ceiling import Ceiling
 from dispatcher.core.quota import Quota
 from dispatcher.core.unrouted import Unrouted
 from dispatcher.metrics import Metrics
@@ -19,6 +18,7 @@ from dispatcher.record import Recorder
 from dispatcher.settle import Flusher, Settlements
 from shared import log
 from shared.broker import Refused, calling
+from shared.ceiling import Ceiling
 from shared.message import DeadLetter, Reason, Receipt, Verdict
 from shared.moved import PERSISTENT, moved, own_message_id
 from shared.names import UNROUTED, UNROUTED_EXCHANGE, user_queue
@@ -134,8 +134,7 @@ class Reader:
     async def _move(self, user: str, tag: int) -> None:
         original = self._originals[tag]
         if not self._ceiling.takes(original.body):
-            detail = f"{len(original.body)} bytes where the broker takes {self._ceiling.most_bytes} (max_message_size)"
-            await self._bury(user, tag, DeadLetter(Reason.TOO_LARGE, detail))
+            await self._bury(user, tag, DeadLetter(Reason.TOO_LARGE, self._ceiling.exceeded(original.body)))
             return
         properties = moved(original.properties, keep_expiration=True)
         try:

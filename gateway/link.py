@@ -18,7 +18,7 @@ from gateway.core.sessions import Sessions
 from gateway.inbox import Inbox
 from gateway.metrics import Metrics
 from gateway.outbox import Outbox
-from gateway.send import NotHeld, Outgoing
+from gateway.send import NotHeld, Outgoing, TooMuch
 from gateway.settings import GatewaySettings
 from gateway.turns import Turns
 from shared import log, sieve
@@ -36,9 +36,10 @@ from shared.broker import (
     silent_seconds,
     wire,
 )
+from shared.ceiling import Ceiling
 from shared.names import DISPATCHERS_EXCHANGE, MESSAGES, SESSIONS_EXCHANGE, gateway_inbox
 from shared.numbered import Speaker
-from shared.publish import Blocked, ConfirmedPublisher, PublishFailed
+from shared.publish import Blocked, ConfirmedPublisher, PublishFailed, TooLarge
 from shared.sidedoor import SideDoor
 from shared.wire import Batch, Lease, Outcome
 
@@ -63,6 +64,7 @@ class Link:
         self._sessions = sessions
         self._outbox: Outbox | None = None  # None while the link is down
         self._sends: ConfirmedPublisher | None = None
+        self._ceiling = Ceiling()
         self._turns = Turns()
         self._alarm = Alarm()  # that of the connection
         self._side_door = SideDoor(settings, "restante gateway, during an alarm")
@@ -95,11 +97,13 @@ class Link:
     # What the service asks for.
 
     async def publish(self, outgoing: Outgoing) -> None:
-        """Returns once the broker holds the message. Raises `NotHeld`."""
+        """Returns once the broker holds the message. Raises `NotHeld`, `TooMuch`."""
         async with self._turns.of(outgoing):
             await self._publish(outgoing)
 
     async def _publish(self, outgoing: Outgoing) -> None:
+        if not self._ceiling.takes(outgoing.data):
+            raise TooMuch(self._ceiling.exceeded(outgoing.data))
         if self._sends is None:
             raise NotHeld("the broker is away")
         properties = Basic.Properties(
@@ -119,6 +123,10 @@ class Link:
         except Blocked as err:
             raise NotHeld("the broker takes no messages at the moment: it is short of memory or disk") from err
         except (PublishFailed, BrokerAway) as err:
+            if isinstance(err, TooLarge):  # this one, or another that was under way with it
+                self._ceiling.learn(err)
+                if not self._ceiling.takes(outgoing.data):
+                    raise TooMuch(self._ceiling.exceeded(outgoing.data)) from err
             raise NotHeld("the broker did not confirm the message") from err
 
     async def flush(self, timeout_seconds: float) -> None:

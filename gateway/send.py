@@ -57,11 +57,15 @@ class Outgoing:
 
 
 Publish = Callable[[Outgoing], Awaitable[None]]
-"""Returns once the broker has confirmed that it holds the message; raises `NotHeld`."""
+"""Returns once the broker has confirmed that it holds the message; raises `NotHeld`, `TooMuch`."""
 
 
 class NotHeld(Exception):
     """The broker did not confirm; it may hold the message all the same."""
+
+
+class TooMuch(Exception):
+    """The broker takes no message that is so large, whatever our own limit says."""
 
 
 class _Request(msgspec.Struct):
@@ -130,4 +134,6 @@ async def send(outgoing: Outgoing, publish: Publish) -> dict[str, object]:
         await publish(outgoing)
     except NotHeld as err:
         return Rejection(Code.UNAVAILABLE, str(err)).answer()
+    except TooMuch as err:
+        return Rejection(Code.TOO_LARGE, str(err)).answer()
     return {"ok": True, "id": outgoing.id}

@@ -12,8 +12,9 @@ from aiormq.abc import AbstractConnection
 
 from shared import sieve
 from shared.broker import Backoff, BrokerAway, Refused, calling, close, connect, lost, wire
+from shared.ceiling import Ceiling
 from shared.names import MESSAGES
-from shared.publish import ConfirmedPublisher, Nacked, PublishFailed, Unsendable
+from shared.publish import ConfirmedPublisher, Nacked, PublishFailed, TooLarge, Unsendable
 from shared.publisher.message import BadMessage, Outgoing, outgoing
 from shared.publisher.receipts import OnReceipt, Receipt, Receipts
 from shared.settings import BrokerSettings
@@ -86,6 +87,7 @@ class Publisher:
         self._settings = BrokerSettings(broker_url=",".join(urls), broker_ca_file=ca_file)  # type: ignore[arg-type]
         self._give_up_seconds = give_up_seconds
         self._max_bytes = max_bytes
+        self._ceiling = Ceiling()
         self._receipts = Receipts(receipts, on_receipt)
         self._wanted = asyncio.Event()
         if receipts is not None:
@@ -180,6 +182,8 @@ class Publisher:
             raise NotHeld(message.id, f"not held within {self._give_up_seconds:g} s: {self._why}") from err
 
     async def _tried(self, user: str, message: Outgoing) -> bool:
+        if not self._ceiling.takes(message.body):
+            raise BadMessage(self._ceiling.exceeded(message.body))
         link = await self._linked(listening=message.properties.reply_to is not None)
         if link is None:
             return False
@@ -192,6 +196,8 @@ class Publisher:
         except Unsendable as err:
             raise BadMessage(str(err)) from err
         except (PublishFailed, BrokerAway) as err:
+            if isinstance(err, TooLarge):  # this one, or another that was under way with it
+                self._ceiling.learn(err)
             self._why = str(err)
             link.broken.set()  # also where the broker only does not answer: the next connection may
             return False

@@ -11,6 +11,7 @@ from deploy.local.broker import Broker
 from shared.client import Client
 from shared.names import MESSAGES, RECEIPTS, user_queue
 from shared.publisher import BadMessage, Closed, NotHeld, Outcome, Publisher, Receipt, Rejected
+from tests.support.limits import max_message_size
 from tests.support.services import Service, Services, free_port
 from tests.support.tokens import token
 from tests.support.until import until
@@ -236,3 +237,22 @@ async def test_a_receipt_that_comes_after_the_publisher_ended_goes_to_the_next_o
 def test_receipts_that_come_later_need_somebody_who_takes_them() -> None:
     with pytest.raises(ValueError, match="on_receipt"):
         Publisher("amqp://127.0.0.1", receipts="orders")
+
+
+async def test_what_the_broker_takes_no_more_is_a_bad_message_and_others_are_held(
+    broker: Broker, broker_url: str
+) -> None:
+    await queue_of(broker_url, "alice")
+    with max_message_size(broker, 10_000):
+        async with Publisher(broker_url) as publisher:
+            large, small = await asyncio.gather(
+                publisher.send("alice", b"x" * 20_000),
+                publisher.send("alice", b"small", message_id="m1"),
+                return_exceptions=True,
+            )
+
+    assert isinstance(large, BadMessage)
+    assert "20000 bytes where the broker takes 10000" in str(large)
+    assert small == "m1"
+    held = await all_taken(broker_url, user_queue("alice"))
+    assert {message.message_id for message in held} == {"m1"}

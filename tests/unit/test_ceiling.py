@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.ceiling import Ceiling
+from shared.ceiling import Ceiling
 from shared.publish import TooLarge
 
 
