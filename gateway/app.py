@@ -182,7 +182,7 @@ async def run(settings: GatewaySettings) -> None:
                 settings.gateway_listen,
                 frame_bytes=settings.frame_bytes,
                 connections=connections,
-                doorstep=gateway.sockets.doorstep,
+                doorstep=gateway.sockets.lobby.doorstep,
             ) as port,
         ):
             loops = [

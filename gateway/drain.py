@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Sequence
 from math import ceil
 
-from gateway.sockets import Connection, Sockets
+from gateway.login import Connection
+from gateway.sockets import Sockets
 
 STEP_SECONDS = 0.1
 AT_LEAST_PER_SECOND = 10

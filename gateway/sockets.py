@@ -4,40 +4,24 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from gateway import engine, handshake, packets
 from gateway.answers import Confirmed, Refused, read_answer
 from gateway.core.expiries import Expiries
 from gateway.core.sessions import Sessions
 from gateway.lane import LANE, Lane
+from gateway.login import Connection, Lobby, Login
 from gateway.metrics import Metrics
 from gateway.send import Allowance, Publish, Rejection, judge, send
 from gateway.server import Server
 from gateway.settings import GatewaySettings
 from gateway.tokens import Claims, Code, Refusal, Verifier
 from shared import log
-from shared.doorstep import Doorstep
 from shared.http import Scope
 from shared.sparing import Sparing
-from shared.turnstile import Turnstile
 from shared.wire import NULL
 
 _log = log.get(__name__)
-
-
-@dataclass(slots=True, eq=False)
-class Login:
-    """A session's own part of a connection."""
-
-    id: str
-    claims: Claims
-    seen: tuple[str, ...]
-    allowance: Allowance
-    lane: Lane | None = None  # until the first message to a client on a WebSocket
-
-
-Connection = engine.Connection[Login]
 
 
 class Sockets:
@@ -65,12 +49,11 @@ class Sockets:
         self._sparing = Sparing()
         self._tasks = tasks
         self._by_session: dict[str, Connection] = {}
-        self.doorstep = Doorstep()
-        self._logins = Turnstile(self.doorstep.crowded)
         self._expiries: Expiries[str] = Expiries()  # of sessions
         self._outbox: asyncio.Queue[tuple[Connection, Callable[[], Awaitable[None]]]] = asyncio.Queue()
         self._server = Server(settings, self, **engine.options(settings))
         self.engine: engine.Engine[Login] = engine.Engine(settings, metrics, tasks, self._server, serving)
+        self.lobby = Lobby(self.engine)
 
     async def run(self) -> None:
         """For ever: what is to be sent, one after the other, because the order of messages hangs on it (I3)."""
@@ -190,17 +173,8 @@ class Sockets:
     # Logging in and out.
 
     async def stranger_spoke(self, connection: str) -> None:
-        """A client has no patience for a connection that is not taken, and all of it for the answer to its login. It
-        waits here, where little is known of it yet, because thousands may.
-        """
-        found = self.engine.connection(connection)
-        if found is None or self._logins.open:
-            return
-        self.engine.judging(found)
-        try:
-            await self._logins.turn()
-        finally:
-            self.engine.refused(found)  # no login yet, as far as anybody knows
+        if (found := self.engine.connection(connection)) is not None:
+            await self.lobby.turn(found)
 
     async def log_in(self, connection: str, session: str, auth: str | None) -> Refusal | None:
         found = self.engine.connection(connection)
